@@ -1,0 +1,1 @@
+"""A cluster for tests and demos: an API server in this process, and time that can be made to fly."""

@@ -1,11 +1,29 @@
-"""Every async test must leave no task behind."""
+"""Which event loop a test runs on, and the promise that it leaves no task behind.
+
+Unit tests run in virtual time, where an hour takes a millisecond and nothing may wait for a socket; all others run on
+uvloop, as in production.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 
+import pytest
 import pytest_asyncio
+import uvloop
+from controller_runtime.envtest.virtual import VirtualTimeLoop
+
+UNIT = Path(__file__).parent / "unit"
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    if UNIT in item.path.parents:
+        return {"virtual": VirtualTimeLoop}
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest_asyncio.fixture(autouse=True)

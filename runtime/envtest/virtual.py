@@ -14,7 +14,7 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar, final
 
-__all__ = ["Deadlock", "VirtualTimeLoop", "VirtualTimePolicy", "run_virtual"]
+__all__ = ["Deadlock", "VirtualTimeLoop", "run_virtual"]
 
 T = TypeVar("T")
 
@@ -61,14 +61,6 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def advance(self, seconds: float) -> None:
         """Let `seconds` pass; deadlines that are due fire in the loop's next turn."""
         self._virtual_now += seconds
-
-
-@final
-class VirtualTimePolicy(asyncio.DefaultEventLoopPolicy):
-    """Makes virtual-time loops: for test runners that take an event loop policy."""
-
-    def new_event_loop(self) -> VirtualTimeLoop:
-        return VirtualTimeLoop()
 
 
 def run_virtual(main: Coroutine[Any, Any, T]) -> T:

@@ -1,0 +1,50 @@
+# Every target sets up what it needs: a clean checkout, Python 3.11 or newer and make are enough.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format run crds manifests clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
+	@touch $@
+
+demo: $(STAMP) ## Create, scale, roll and delete a TiKV cluster on an embedded API server
+	$(BIN)/tikv-operator demo
+
+test: $(STAMP) ## Run the whole fast test suite
+	$(BIN)/python -X dev -m pytest
+
+check: $(STAMP) ## Format and lint checks, strict types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## Format the code and apply safe fixes
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+run: $(STAMP) ## Run the operator against the current kubeconfig
+	$(BIN)/tikv-operator run
+
+crds: $(STAMP) ## Print the CustomResourceDefinitions
+	@$(BIN)/tikv-operator crds
+
+manifests: $(STAMP) ## Write config/crd and the generated built-in kinds anew
+	$(BIN)/tikv-operator crds --output config/crd
+	$(BIN)/python hack/generate_k8s.py
+
+clean: ## Remove the virtual environment and all caches
+	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,123 @@
+"""The operator's custom resources: `core.pingcap.com/v1alpha1`, as typed objects.
+
+The types are the only source of the CRDs: fields, validation, defaults, rules and printer columns all stand here. Reading
+is lenient (unknown fields are ignored, nothing is validated); the API server validates what is written.
+"""
+
+from __future__ import annotations
+
+from tikv_operator.api.cluster import (
+    Cluster,
+    ClusterClientTLS,
+    ClusterDNS,
+    ClusterSecurity,
+    ClusterSpec,
+    ClusterStatus,
+    ClusterTLS,
+    ComponentStatus,
+    FeatureGate,
+    FeatureGateStatus,
+    SuspendAction,
+    TLSCluster,
+)
+from tikv_operator.api.common import (
+    API_VERSION,
+    GROUP,
+    VERSION,
+    CertificateSecrets,
+    ClusterReference,
+    ComponentTLS,
+    EvenlySpread,
+    LocalObjectReference,
+    Port,
+    ResourceRequirements,
+    SchedulePolicy,
+    ScheduleTopology,
+    SecretReference,
+    Security,
+    TemplateMeta,
+    Topology,
+    UpdateStrategy,
+)
+from tikv_operator.api.features import Feature, FeatureName
+from tikv_operator.api.pd import PD, PDPorts, PDServer, PDSpec, PDStatus, PDTemplateSpec
+from tikv_operator.api.pdgroup import PDGroup, PDGroupSpec, PDGroupStatus, PDTemplate
+from tikv_operator.api.status import CommonStatus, GroupStatus
+from tikv_operator.api.template import Overlay, PodOverlay, Volume, VolumeClaimOverlay, VolumeClaimTemplate, VolumeMount
+from tikv_operator.api.tikv import (
+    PreStop,
+    RemoteWorkers,
+    TiKV,
+    TiKVPlacement,
+    TiKVPorts,
+    TiKVServer,
+    TiKVSpec,
+    TiKVStatus,
+    TiKVTemplateSpec,
+)
+from tikv_operator.api.tikvgroup import TiKVGroup, TiKVGroupSpec, TiKVGroupStatus, TiKVTemplate
+
+__all__ = [
+    "API_VERSION",
+    "GROUP",
+    "PD",
+    "VERSION",
+    "CertificateSecrets",
+    "Cluster",
+    "ClusterClientTLS",
+    "ClusterDNS",
+    "ClusterReference",
+    "ClusterSecurity",
+    "ClusterSpec",
+    "ClusterStatus",
+    "ClusterTLS",
+    "CommonStatus",
+    "ComponentStatus",
+    "ComponentTLS",
+    "EvenlySpread",
+    "Feature",
+    "FeatureGate",
+    "FeatureGateStatus",
+    "FeatureName",
+    "GroupStatus",
+    "LocalObjectReference",
+    "Overlay",
+    "PDGroup",
+    "PDGroupSpec",
+    "PDGroupStatus",
+    "PDPorts",
+    "PDServer",
+    "PDSpec",
+    "PDStatus",
+    "PDTemplate",
+    "PDTemplateSpec",
+    "PodOverlay",
+    "Port",
+    "PreStop",
+    "RemoteWorkers",
+    "ResourceRequirements",
+    "SchedulePolicy",
+    "ScheduleTopology",
+    "SecretReference",
+    "Security",
+    "SuspendAction",
+    "TLSCluster",
+    "TemplateMeta",
+    "TiKV",
+    "TiKVGroup",
+    "TiKVGroupSpec",
+    "TiKVGroupStatus",
+    "TiKVPlacement",
+    "TiKVPorts",
+    "TiKVServer",
+    "TiKVSpec",
+    "TiKVStatus",
+    "TiKVTemplate",
+    "TiKVTemplateSpec",
+    "Topology",
+    "UpdateStrategy",
+    "Volume",
+    "VolumeClaimOverlay",
+    "VolumeClaimTemplate",
+    "VolumeMount",
+]

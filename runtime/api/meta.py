@@ -13,12 +13,13 @@ Objects are plain mutable values without any locking; whoever decodes one owns i
 from __future__ import annotations
 
 import functools
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import msgspec
 from msgspec import field
 
 from controller_runtime.api.resource import ObjectKey, Resource
+from controller_runtime.api.schema import Schema
 
 __all__ = [
     "Condition",
@@ -32,13 +33,25 @@ __all__ = [
     "to_builtins",
 ]
 
+_CONDITION_TYPE = (
+    r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"
+)
+_CONDITION_REASON = r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
+
 
 class Model(msgspec.Struct, omit_defaults=True, rename="camel"):
     """Base of the nested parts of an object (a spec, a status, an item of a list).
 
     Names are written in `snake_case` and sent in `camelCase`; where that rule is not enough (`podIP`), give the name
     with `msgspec.field(name=...)`. Optional fields should default to `None`.
+
+    A field that must be on the wire even when it is zero (`status.replicas`) has the default `field(default_factory=int)`
+    (`str`, `bool`): unlike `= 0` it is never left out, and an object that lacks the field can still be read.
+
+    A class may carry the `__schema__` of all its values: CEL rules, map type and the like. A subclass inherits it.
     """
+
+    __schema__: ClassVar[Schema] = Schema()
 
 
 class OwnerReference(Model, kw_only=True):
@@ -73,12 +86,20 @@ class ObjectMeta(Model, kw_only=True):
 class Condition(Model, kw_only=True):
     """`metav1.Condition`: one observation of an object's state."""
 
-    type: str
-    status: str
-    reason: str = ""
-    message: str = ""
-    last_transition_time: str = ""
-    observed_generation: int | None = None
+    type: Annotated[str, Schema(max_length=316, pattern=_CONDITION_TYPE)]
+    """What is observed, in CamelCase, e.g. `Ready`."""
+    status: Annotated[str, Schema(enum=("True", "False", "Unknown"))]
+    """`True`, `False` or `Unknown`."""
+    reason: Annotated[str, Schema(required=True, min_length=1, max_length=1024, pattern=_CONDITION_REASON)] = field(
+        default_factory=str
+    )
+    """Why the condition has this status, as one CamelCase word for programs."""
+    message: Annotated[str, Schema(required=True, max_length=32768)] = field(default_factory=str)
+    """The same for people."""
+    last_transition_time: Annotated[str, Schema(required=True, format="date-time")] = field(default_factory=str)
+    """When the status changed last."""
+    observed_generation: Annotated[int | None, Schema(minimum=0, format="int64")] = None
+    """The `metadata.generation` of the object that this condition is about."""
 
 
 class Object(Model, kw_only=True, dict=True):

@@ -1,0 +1,370 @@
+"""A typed client of PD's HTTP API: every call the operator makes, with what counts as success.
+
+Guarantees:
+
+- A call either returns what PD said or raises a `PDError`; a decoded answer never raises later.
+- Reads are tried again a few times, with jitter, while PD is unreachable or overloaded, within the time of one call. Writes
+  are sent once; they are sent again only if the request certainly never reached PD.
+- Removing what is already gone succeeds, so every write may be repeated.
+
+Concurrency: a client may be used by any number of tasks. Cancelling a call abandons the exchange; whether PD has carried
+out a write is then unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeVar, final
+from urllib.parse import quote
+
+import msgspec
+
+from tikv_operator.pdclient import wire
+from tikv_operator.pdclient.errors import PDError, PDNotBootstrapped, PDNotFound, PDUnexpectedAnswer, PDUnreachable
+from tikv_operator.pdclient.metrics import PDMetrics
+from tikv_operator.pdclient.models import DownPeers, MemberHealth, Members, PDConfig, Store, TSOMember
+from tikv_operator.pdclient.requester import PDRequester, PDResponse
+
+__all__ = ["PDClient", "evict_leader_scheduler"]
+
+T = TypeVar("T")
+
+_V1: Final = "/pd/api/v1"
+_V2: Final = "/pd/api/v2"
+_EVICT_LEADER: Final = "evict-leader-scheduler"
+_NOT_BOOTSTRAPPED: Final = b"TiKV cluster not bootstrapped"
+_OVERLOADED: Final = frozenset({429, 502, 503, 504})
+_ATTEMPTS: Final = 3
+_FIRST_RETRY: Final = 0.1  # seconds; doubles with each further one
+_QUOTED_BODY: Final = 1024  # characters of an error answer that go into the message
+
+_ALL_STATES: Final = (("state", "0"), ("state", "1"), ("state", "2"))
+_RELEASE: Final = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:\+.*)?")  # a pre-release doesn't match
+_FIRST_WITH_READY: Final = (8, 5, 2)
+
+
+def evict_leader_scheduler(store_id: str) -> str:
+    """Return the name by which PD knows the eviction of leaders from one store."""
+    return f"{_EVICT_LEADER}-{store_id}"
+
+
+@final
+class PDClient:
+    """See the module docstring.
+
+    Args:
+        requester: how bytes reach PD.
+        timeout: seconds of one call, retries included.
+        metrics: counts and times every call, if given.
+        jitter: returns a number in [0, 1); spreads the retries.
+    """
+
+    def __init__(
+        self,
+        requester: PDRequester,
+        *,
+        timeout: float = 10.0,
+        metrics: PDMetrics | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._requester = requester
+        self._timeout = timeout
+        self._metrics = metrics
+        self._jitter = jitter
+
+    # -- the cluster and its PD servers
+
+    async def cluster_id(self) -> str:
+        """Return the cluster's id, decimal; empty while it has none."""
+        return await self._get("cluster", f"{_V1}/cluster", wire.cluster_id)
+
+    async def config(self) -> PDConfig:
+        """Return what the operator needs of PD's configuration.
+
+        Raises:
+            PDUnexpectedAnswer: the configuration says nothing about replication.
+        """
+        found = await self._get("config", f"{_V1}/config", wire.config)
+        if found is None:
+            msg = "PD's configuration says nothing about replication"
+            raise PDUnexpectedAnswer(msg, endpoint="config")
+        return found
+
+    async def members(self) -> Members:
+        return await self._get("members", f"{_V1}/members", wire.members)
+
+    async def health(self) -> tuple[MemberHealth, ...]:
+        return await self._get("health", f"{_V1}/health", wire.health)
+
+    async def member_ready(self, member_url: str, version: str) -> bool:
+        """Ask one PD server whether it has loaded its regions.
+
+        Args:
+            member_url: the server's client URL.
+            version: the server's version; one that is too old to know the question counts as ready.
+        """
+        try:
+            await self._call("ready", "GET", f"{_V2}/ready", _nothing, base=member_url, only_200=True)
+        except PDNotFound:
+            return not _knows_ready(version)
+        except PDError as error:
+            if error.status == 500:
+                return False
+            raise
+        return True
+
+    async def transfer_leader(self, member: str) -> None:
+        """Ask the named PD server to become PD's leader. Succeeds if there is no such member."""
+        await self._remove("leader_transfer", "POST", f"{_V1}/leader/transfer/{quote(member, safe='')}")
+
+    async def delete_member(self, member: str) -> None:
+        """Remove a PD server from the cluster by its name. Succeeds, without a write, if it is no member."""
+        if any(known.name == member for known in (await self.members()).members):
+            await self._remove("member_delete", "DELETE", f"{_V1}/members/name/{quote(member, safe='')}")
+
+    async def tso_members(self) -> tuple[TSOMember, ...]:
+        return await self._get("tso_members", f"{_V2}/ms/members/tso", wire.tso_members)
+
+    async def tso_primary(self) -> str:
+        """Return the address of the timestamp service's primary; empty while there is none."""
+        return await self._get("tso_primary", f"{_V2}/ms/primary/tso", wire.text)
+
+    # -- stores
+
+    async def stores(self) -> tuple[Store, ...]:
+        """Return all stores in every state, tombstones too, in PD's order.
+
+        Raises:
+            PDNotBootstrapped: no TiKV has ever registered.
+        """
+        return await self._get("stores", f"{_V1}/stores", wire.stores, params=_ALL_STATES)
+
+    async def store(self, store_id: str) -> Store:
+        """Return one store.
+
+        Raises:
+            PDNotFound: there is none of that id.
+        """
+        return await self._get("store", _store_path(store_id), wire.store)
+
+    async def delete_store(self, store_id: str) -> None:
+        """Ask PD to move all data off a store and then to bury it. Succeeds if there is no such store.
+
+        Raises:
+            PDError: with status 400, if fewer stores than replicas would be left.
+        """
+        await self._remove("store_delete", "DELETE", _store_path(store_id))
+
+    async def cancel_delete_store(self, store_id: str) -> None:
+        """Take `delete_store` back while the store is still being emptied. Succeeds if there is no such store."""
+        await self._remove("store_state", "POST", f"{_store_path(store_id)}/state", params=(("state", "Up"),))
+
+    async def set_store_labels(self, store_id: str, labels: Mapping[str, str]) -> None:
+        """Set these labels; others stay.
+
+        Raises:
+            PDNotFound: there is no such store.
+        """
+        body = msgspec.json.encode(dict(labels))
+        await self._call("store_label_set", "POST", f"{_store_path(store_id)}/label", _nothing, body=body)
+
+    async def delete_store_label(self, store_id: str, key: str) -> None:
+        """Remove one label. Succeeds if the store has no such label."""
+        body = msgspec.json.encode(key)
+        await self._remove("store_label_delete", "DELETE", f"{_store_path(store_id)}/label", body=body)
+
+    async def down_peers(self) -> DownPeers:
+        """Return the regions that have a peer which doesn't answer."""
+        return await self._get("down_peers", f"{_V1}/regions/check/down-peer", wire.down_peers)
+
+    # -- eviction of leaders
+
+    async def evicting_stores(self) -> frozenset[str]:
+        """Return the ids of the stores from which PD moves all leaders away, whoever asked for it.
+
+        PD of today has one scheduler for all of them; PD of old had one per store, with the id in its name.
+        """
+        names = await self._get("schedulers", f"{_V1}/schedulers", wire.texts)
+        prefix = evict_leader_scheduler("")
+        named = frozenset(name.removeprefix(prefix) for name in names if name.startswith(prefix))
+        if _EVICT_LEADER not in names:
+            return named
+        try:
+            return named | await self._get(
+                "evict_leader_list", f"{_V1}/scheduler-config/{_EVICT_LEADER}/list", wire.evicted_store_ids
+            )
+        except PDNotFound:  # removed between the two requests
+            return named
+
+    async def begin_evict_leader(self, store_id: str) -> None:
+        """Ask PD to move all leaders away from a store. Succeeds if PD does so already.
+
+        Raises:
+            PDError: PD refused, and doesn't evict leaders from this store.
+        """
+        body = msgspec.json.encode({"name": _EVICT_LEADER, "store_id": int(store_id)})
+        try:
+            await self._call("evict_leader_begin", "POST", f"{_V1}/schedulers", _nothing, body=body)
+        except PDUnreachable as error:
+            if not error.sent or not await self._is_evicting(store_id):
+                raise
+        except PDError:  # older PD refuses what it does already
+            if not await self._is_evicting(store_id):
+                raise
+
+    async def end_evict_leader(self, store_id: str) -> None:
+        """Let the store lead regions again. Succeeds if its leaders aren't evicted.
+
+        Raises:
+            PDError: PD refused, or still evicts leaders from this store.
+        """
+        endpoint = "evict_leader_end"
+        path = f"{_V1}/schedulers/{quote(evict_leader_scheduler(store_id), safe='')}"
+        try:
+            await self._call(endpoint, "DELETE", path, _nothing, only_200=True)
+        except PDNotFound:
+            return
+        if store_id in await self.evicting_stores():
+            msg = f"PD still evicts the leaders of store {store_id} after it was told to stop"
+            raise PDError(msg, endpoint=endpoint)
+
+    async def _is_evicting(self, store_id: str) -> bool:
+        try:
+            return store_id in await self.evicting_stores()
+        except PDError:
+            return False  # the caller raises the first error, which says more
+
+    # -- one call
+
+    async def _get(
+        self, endpoint: str, path: str, read: Callable[[bytes], T], *, params: Sequence[tuple[str, str]] = ()
+    ) -> T:
+        return await self._call(endpoint, "GET", path, read, params=params)
+
+    async def _remove(
+        self,
+        endpoint: str,
+        method: str,
+        path: str,
+        *,
+        params: Sequence[tuple[str, str]] = (),
+        body: bytes | None = None,
+    ) -> None:
+        """Carry out a write that is done, too, when its object is gone: 200 and 404 are PD's only good answers to it."""
+        try:
+            await self._call(endpoint, method, path, _nothing, params=params, body=body, only_200=True)
+        except PDNotFound:
+            return
+
+    async def _call(
+        self,
+        endpoint: str,
+        method: str,
+        path: str,
+        read: Callable[[bytes], T],
+        *,
+        params: Sequence[tuple[str, str]] = (),
+        body: bytes | None = None,
+        base: str = "",
+        only_200: bool = False,
+    ) -> T:
+        """Carry out one call, time it and count it."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        result = "cancelled"
+        try:
+            response = await self._exchange(method, path, params=params, body=body, base=base)
+            _raise_for_status(response, only_200=only_200)
+            answer = _decode(response, read)
+            result = "ok"
+        except PDError as error:
+            error.endpoint = endpoint
+            result = _result(error)
+            raise
+        finally:
+            if self._metrics is not None:
+                self._metrics.observe(endpoint, result, loop.time() - started)
+        return answer
+
+    async def _exchange(
+        self, method: str, path: str, *, params: Sequence[tuple[str, str]], body: bytes | None, base: str
+    ) -> PDResponse:
+        """Ask PD, and where that is safe ask again while it is unreachable or overloaded."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout
+        read_only = method == "GET"
+        for attempt in range(1, _ATTEMPTS + 1):
+            pause = _FIRST_RETRY * 2 ** (attempt - 1) * (0.5 + self._jitter())
+            last = attempt == _ATTEMPTS
+            try:
+                left = deadline - loop.time()
+                async with asyncio.timeout(left):
+                    response = await self._requester.request(
+                        method, path, params=params, body=body, timeout=left, base=base
+                    )
+                if last or not read_only or response.status not in _OVERLOADED or loop.time() + pause >= deadline:
+                    return response
+            except TimeoutError:
+                msg = f"no answer from PD to {method} {path} within {self._timeout:g} s"
+                raise PDUnreachable(msg, timed_out=True) from None
+            except PDUnreachable as error:
+                if last or (error.sent and not read_only) or loop.time() + pause >= deadline:
+                    raise
+            await asyncio.sleep(pause)
+        raise AssertionError  # the last attempt returns or raises
+
+
+def _store_path(store_id: str) -> str:
+    return f"{_V1}/store/{quote(store_id, safe='')}"
+
+
+def _nothing(_: bytes) -> None:
+    """Read an answer of which only the status matters."""
+
+
+def _raise_for_status(response: PDResponse, *, only_200: bool) -> None:
+    if response.status == 200 or (response.status < 400 and not only_200):
+        return
+    said = response.body.decode(errors="replace").strip()
+    if len(said) > _QUOTED_BODY:
+        said = f"{said[:_QUOTED_BODY]}..."
+    message = f"status: {response.status}, message: error response to {response.url}: {said}"
+    if response.status == 404:
+        raise PDNotFound(message, status=404, retryable=False)
+    if response.status == 500 and _NOT_BOOTSTRAPPED in response.body:
+        raise PDNotBootstrapped(message, status=500)
+    raise PDError(message, status=response.status, retryable=response.status >= 500 or response.status == 429)
+
+
+def _decode(response: PDResponse, read: Callable[[bytes], T]) -> T:
+    try:
+        return read(response.body)
+    except (msgspec.DecodeError, ValueError) as error:
+        message = f"cannot understand the answer of {response.url}: {error}"
+        raise PDUnexpectedAnswer(message, status=response.status) from error
+
+
+def _result(error: PDError) -> str:
+    """Return the metrics' word for what came of a call."""
+    match error:
+        case PDUnreachable(timed_out=True):
+            return "timeout"
+        case PDUnreachable():
+            return "unreachable"
+        case PDNotFound():
+            return "not_found"
+        case PDNotBootstrapped():
+            return "not_bootstrapped"
+        case PDUnexpectedAnswer():
+            return "unexpected_answer"
+        case _:
+            return "error"
+
+
+def _knows_ready(version: str) -> bool:
+    """Whether a PD server of this version serves `/ready`: every release from 8.5.2 on."""
+    found = _RELEASE.fullmatch(version.strip())
+    return found is not None and tuple(map(int, found.groups())) >= _FIRST_WITH_READY

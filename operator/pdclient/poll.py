@@ -1,0 +1,44 @@
+"""One look at PD: the few requests that make a snapshot."""
+
+from __future__ import annotations
+
+from controller_runtime.clock import Clock
+from tikv_operator.pdclient.client import PDClient
+from tikv_operator.pdclient.errors import PDNotBootstrapped
+from tikv_operator.pdclient.models import Store
+from tikv_operator.pdclient.snapshot import PDSnapshot, by_address
+
+__all__ = ["take_snapshot"]
+
+
+async def take_snapshot(client: PDClient, clock: Clock, *, known: PDSnapshot | None = None) -> PDSnapshot:
+    """Read PD's stores and evictions, and, unless `known` is given, its configuration and members.
+
+    The requests are sent one after the other, so that a PD which is down costs one failed request, not four.
+
+    Args:
+        known: an earlier snapshot, whose configuration and members are good enough.
+
+    Raises:
+        PDError: PD could not be read. A PD that no TiKV has registered with yet simply has no stores.
+    """
+    taken_at = clock.now()
+    stores = await _stores(client)
+    evicting = await _evicting(client)
+    config = known.config if known else await client.config()
+    members = known.members if known else await client.members()
+    return PDSnapshot(stores=by_address(stores), evicting=evicting, config=config, members=members, taken_at=taken_at)
+
+
+async def _stores(client: PDClient) -> tuple[Store, ...]:
+    try:
+        return await client.stores()
+    except PDNotBootstrapped:
+        return ()
+
+
+async def _evicting(client: PDClient) -> frozenset[str]:
+    try:
+        return await client.evicting_stores()
+    except PDNotBootstrapped:
+        return frozenset()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from typing import NamedTuple, final
+from typing import TYPE_CHECKING, NamedTuple, final
 
 from prometheus_client import CollectorRegistry
 
@@ -22,9 +22,14 @@ from tikv_operator.api import Cluster
 from tikv_operator.common.names import tls_enabled
 from tikv_operator.common.settings import Settings
 from tikv_operator.pdclient.connection import Connect, Connection, pd_url
-from tikv_operator.pdclient.handle import Listener, PDHandle
+from tikv_operator.pdclient.handle import PDHandle
+from tikv_operator.pdclient.listeners import Listeners
 from tikv_operator.pdclient.metrics import PDMetrics
 from tikv_operator.pdclient.tls import ClientSecrets, client_secrets
+
+if TYPE_CHECKING:
+    from controller_runtime.source import FunctionSource
+    from tikv_operator.pdclient.source import ClusterMap
 
 __all__ = ["PDClients"]
 
@@ -51,6 +56,9 @@ class PDClients:
         settings: how often to poll, how long to trust.
         registry: where the metrics are registered; None for none.
         jitter: returns a number in [0, 1).
+
+    Attributes:
+        listeners: hear of every cluster's changes; `source` and `cluster_source` are built on them.
     """
 
     needs_leader = True
@@ -65,6 +73,7 @@ class PDClients:
         registry: CollectorRegistry | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
+        self.listeners = Listeners()
         self._connect = connect
         self._settings = settings
         self._clock = clock
@@ -72,7 +81,6 @@ class PDClients:
         self._metrics = PDMetrics(registry) if registry is not None else None
         self._jitter = jitter
         self._entries: dict[ObjectKey, _Entry] = {}
-        self._listeners: list[Listener] = []
         self._group: asyncio.TaskGroup | None = None
         self._pollers: dict[PDHandle, asyncio.Task[None]] = {}
         self._retired: list[PDHandle] = []
@@ -102,7 +110,7 @@ class PDClients:
             settings=self._settings,
             clock=self._clock,
             log=self._log,
-            listener=self,
+            listener=self.listeners,
             metrics=self._metrics,
             jitter=self._jitter,
         )
@@ -127,27 +135,23 @@ class PDClients:
         else:
             self._retired.append(entry.handle)  # it may have been used without a poller; run() closes it
 
-    # -- listeners
+    # -- events
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Let `listener` hear of every cluster's changes; returns the function that ends it."""
-        self._listeners.append(listener)
+    def source(self) -> FunctionSource:
+        """Return a source of the keys of the TiKVs whose stores change."""
+        from tikv_operator.pdclient.source import store_source
 
-        def unsubscribe() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
+        return store_source(self.listeners)
 
-        return unsubscribe
+    def cluster_source(self, concerned: ClusterMap | None = None) -> FunctionSource:
+        """Return a source of the keys of the Clusters whose PD becomes known, gets its id, is lost or comes back.
 
-    def stores_changed(self, cluster: ObjectKey, addresses: frozenset[str]) -> None:
-        """Pass a handle's news on."""
-        for listener in tuple(self._listeners):
-            listener.stores_changed(cluster, addresses)
+        Args:
+            concerned: names other keys instead, e.g. all TiKVs of the Cluster.
+        """
+        from tikv_operator.pdclient.source import cluster_source
 
-    def cluster_changed(self, cluster: ObjectKey) -> None:
-        """Pass a handle's news on."""
-        for listener in tuple(self._listeners):
-            listener.cluster_changed(cluster)
+        return cluster_source(self.listeners, concerned)
 
     # -- the runnable
 

@@ -16,7 +16,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Set
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Final, Protocol, final
 
 from controller_runtime.api.resource import ObjectKey
@@ -25,6 +26,7 @@ from controller_runtime.reconcile import Logger
 from tikv_operator.common.settings import Settings
 from tikv_operator.pdclient.client import PDClient
 from tikv_operator.pdclient.errors import PDError, PDUnexpectedAnswer, PDUnreachable
+from tikv_operator.pdclient.listeners import Listener
 from tikv_operator.pdclient.metrics import PDMetrics
 from tikv_operator.pdclient.models import Store
 from tikv_operator.pdclient.poll import take_snapshot
@@ -32,17 +34,10 @@ from tikv_operator.pdclient.requester import PDRequester
 from tikv_operator.pdclient.schedule import PollSchedule
 from tikv_operator.pdclient.snapshot import PDSnapshot, changes
 
-__all__ = ["Listener", "PDHandle", "Renewable"]
+__all__ = ["PDHandle", "Renewable"]
 
 _LOST_AFTER: Final = 2  # failed polls in a row until PD counts as unreachable: one may be a leader change
 _LONGEST_BACKOFF: Final = 5  # times the busy interval: how often an unreachable PD is looked for
-
-
-class Listener(Protocol):
-    """Hears of changes. Must not block and must not raise."""
-
-    def stores_changed(self, cluster: ObjectKey, addresses: frozenset[str]) -> None: ...
-    def cluster_changed(self, cluster: ObjectKey) -> None: ...
 
 
 class Renewable(PDRequester, Protocol):
@@ -250,7 +245,7 @@ class PDHandle:
             self._trusted = False
             self._tell(self._snapshot.stores.keys() if self._snapshot else frozenset(), cluster=True)
 
-    def _tell(self, addresses: Set[str], *, cluster: bool) -> None:
+    def _tell(self, addresses: AbstractSet[str], *, cluster: bool) -> None:
         if self._listener is None:
             return
         if addresses:

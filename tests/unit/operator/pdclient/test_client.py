@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from helpers.scripted_pd import NOT_BOOTSTRAPPED, Answer, ScriptedPD, wire_store
 from prometheus_client import CollectorRegistry
 
+from helpers.scripted_pd import NOT_BOOTSTRAPPED, Answer, ScriptedPD, wire_store
 from tikv_operator.pdclient import (
     PDClient,
     PDError,
@@ -35,40 +35,54 @@ def says(status: int, body: bytes = b"{}") -> PDResponse:
 
 # -- what is sent
 
-REQUESTS = [
-    ("cluster id", lambda pd: pd.cluster_id(), f"GET {V1}/cluster", (), None),
-    ("members", lambda pd: pd.members(), f"GET {V1}/members", (), None),
-    ("config", lambda pd: pd.config(), f"GET {V1}/config", (), None),
-    ("all states", lambda pd: pd.stores(), f"GET {V1}/stores", (("state", "0"), ("state", "1"), ("state", "2")), None),
-    ("one store", lambda pd: pd.store("4"), f"GET {V1}/store/4", (), None),
-    ("remove store", lambda pd: pd.delete_store("4"), f"DELETE {V1}/store/4", (), None),
-    ("keep store", lambda pd: pd.cancel_delete_store("4"), f"POST {V1}/store/4/state", (("state", "Up"),), None),
-    ("set labels", lambda pd: pd.set_store_labels("4", {"a": "b"}), f"POST {V1}/store/4/label", (), {"a": "b"}),
-    ("drop label", lambda pd: pd.delete_store_label("4", "$k/x"), f"DELETE {V1}/store/4/label", (), "$k/x"),
-    ("down peers", lambda pd: pd.down_peers(), f"GET {V1}/regions/check/down-peer", (), None),
-    ("schedulers", lambda pd: pd.evicting_stores(), f"GET {V1}/schedulers", (), None),
+REQUESTS: list[tuple[str, Act, str, tuple[tuple[str, str], ...], Any, bytes]] = [
+    ("cluster id", lambda pd: pd.cluster_id(), f"GET {V1}/cluster", (), None, b"{}"),
+    ("members", lambda pd: pd.members(), f"GET {V1}/members", (), None, b"{}"),
+    ("health", lambda pd: pd.health(), f"GET {V1}/health", (), None, b"[]"),
+    ("config", lambda pd: pd.config(), f"GET {V1}/config", (), None, b'{"replication":{}}'),
+    (
+        "stores",
+        lambda pd: pd.stores(),
+        f"GET {V1}/stores",
+        (("state", "0"), ("state", "1"), ("state", "2")),
+        None,
+        b"{}",
+    ),
+    ("one store", lambda pd: pd.store("4"), f"GET {V1}/store/4", (), None, b"{}"),
+    ("remove store", lambda pd: pd.delete_store("4"), f"DELETE {V1}/store/4", (), None, b""),
+    ("keep store", lambda pd: pd.cancel_delete_store("4"), f"POST {V1}/store/4/state", (("state", "Up"),), None, b""),
+    ("set labels", lambda pd: pd.set_store_labels("4", {"a": "b"}), f"POST {V1}/store/4/label", (), {"a": "b"}, b""),
+    ("drop label", lambda pd: pd.delete_store_label("4", "$k/x"), f"DELETE {V1}/store/4/label", (), "$k/x", b""),
+    ("down peers", lambda pd: pd.down_peers(), f"GET {V1}/regions/check/down-peer", (), None, b"{}"),
+    ("schedulers", lambda pd: pd.evicting_stores(), f"GET {V1}/schedulers", (), None, b"[]"),
     (
         "begin eviction",
         lambda pd: pd.begin_evict_leader("4"),
         f"POST {V1}/schedulers",
         (),
         {"name": "evict-leader-scheduler", "store_id": 4},
+        b"",
     ),
-    ("end eviction", lambda pd: pd.end_evict_leader("4"), f"DELETE {V1}/schedulers/evict-leader-scheduler-4", (), None),
-    ("move leader", lambda pd: pd.transfer_leader("pd-1"), f"POST {V1}/leader/transfer/pd-1", (), None),
-    ("quoted", lambda pd: pd.transfer_leader("a/b"), f"POST {V1}/leader/transfer/a%2Fb", (), None),
-    ("timestamp servers", lambda pd: pd.tso_members(), "GET /pd/api/v2/ms/members/tso", (), None),
-    ("timestamp primary", lambda pd: pd.tso_primary(), "GET /pd/api/v2/ms/primary/tso", (), None),
+    (
+        "end eviction",
+        lambda pd: pd.end_evict_leader("4"),
+        f"DELETE {V1}/schedulers/evict-leader-scheduler-4",
+        (),
+        None,
+        b"",
+    ),
+    ("move leader", lambda pd: pd.transfer_leader("pd-1"), f"POST {V1}/leader/transfer/pd-1", (), None, b""),
+    ("odd name", lambda pd: pd.transfer_leader("a/b"), f"POST {V1}/leader/transfer/a%2Fb", (), None, b""),
+    ("timestamp servers", lambda pd: pd.tso_members(), "GET /pd/api/v2/ms/members/tso", (), None, b"[]"),
+    ("timestamp primary", lambda pd: pd.tso_primary(), "GET /pd/api/v2/ms/primary/tso", (), None, b'""'),
 ]
 
 
-@pytest.mark.parametrize(("act", "call", "params", "body"), [pytest.param(*row, id=name) for name, *row in REQUESTS])
-async def test_a_call_sends(act: Act, call: str, params: tuple[tuple[str, str], ...], body: Any) -> None:
-    pd = ScriptedPD(evicting={4})
-    plain = b'""' if call.endswith("primary/tso") else b"[]" if call.endswith(("schedulers", "tso")) else b"{}"
-    pd.script = {} if call.endswith("config") else {call: [says(200, plain)]}
-    if "end" in call or call.endswith("scheduler-4"):
-        pd.script = {}
+@pytest.mark.parametrize(
+    ("act", "call", "params", "body", "answer"), [pytest.param(*row, id=name) for name, *row in REQUESTS]
+)
+async def test_a_call_sends(act: Act, call: str, params: tuple[tuple[str, str], ...], body: Any, answer: bytes) -> None:
+    pd = ScriptedPD(script={call: [says(200, answer)]})
     await act(client(pd))
     made = pd.calls[0]
     assert (str(made), made.params, made.body, made.base) == (call, params, body, "")
@@ -355,7 +369,7 @@ async def test_a_write_is_repeated_only_if_it_never_reached_pd(trouble: Answer, 
 
 async def test_a_call_ends_in_time_when_pd_says_nothing() -> None:
     pd = ScriptedPD(delay=3600)
-    with pytest.raises(PDUnreachable, match="no answer .* within 10 s") as raised:
+    with pytest.raises(PDUnreachable, match=r"no answer .* within 10 s") as raised:
         await client(pd).cluster_id()
     assert raised.value.timed_out
     assert asyncio.get_running_loop().time() == pytest.approx(10)

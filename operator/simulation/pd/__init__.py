@@ -1,0 +1,19 @@
+"""The simulated PD: a pure core (`core`), its HTTP API as a function (`http`), and ways to be reached (`front`)."""
+
+from __future__ import annotations
+
+from tikv_operator.simulation.pd.core import PDRefused, SimulatedPD, StoreGone, StoreNotFound
+from tikv_operator.simulation.pd.members import Member
+from tikv_operator.simulation.pd.stores import NodeState, Registration, RegistrationRefused, Store
+
+__all__ = [
+    "Member",
+    "NodeState",
+    "PDRefused",
+    "Registration",
+    "RegistrationRefused",
+    "SimulatedPD",
+    "Store",
+    "StoreGone",
+    "StoreNotFound",
+]

@@ -108,11 +108,25 @@ class Connection:
             PDUnreachable: there can be none at the moment; the current one, if any, stays.
         """
         async with self._lock:
+            await self._replace()
+
+    async def _replace(self) -> PDRequester:
+        self._check_open()
+        fitting = await self._connect(self._cluster, self._current)
+        if self._closed:  # meanwhile
+            await fitting.close()
             self._check_open()
-            fitting = await self._connect(self._cluster, self._current)
-            replaced, self._current = self._current, fitting
+        replaced, self._current = self._current, fitting
         if replaced is not None and replaced is not fitting and not self._in_use[replaced]:
             await replaced.close()
+        return fitting
+
+    async def _connected(self) -> PDRequester:
+        self._check_open()
+        if self._current is None:
+            async with self._lock:
+                return self._current or await self._replace()
+        return self._current
 
     async def request(
         self,
@@ -125,11 +139,7 @@ class Connection:
         base: str = "",
     ) -> PDResponse:
         """See `PDRequester.request`."""
-        self._check_open()
-        if self._current is None:
-            await self.renew()
-        requester = self._current
-        assert requester is not None  # noqa: S101 - renew() raises if it can't set it
+        requester = await self._connected()
         self._in_use[requester] += 1
         try:
             return await requester.request(method, path, params=params, body=body, timeout=timeout, base=base)

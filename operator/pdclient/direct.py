@@ -16,7 +16,7 @@ from typing import Final, final
 import aiohttp
 from yarl import URL
 
-from tikv_operator.pdclient.errors import PDUnreachable
+from tikv_operator.pdclient.errors import PDUnexpectedAnswer, PDUnreachable
 from tikv_operator.pdclient.requester import MAX_BODY, PDResponse
 
 __all__ = ["DirectRequester"]
@@ -80,7 +80,7 @@ class DirectRequester:
             async with self._open().request(method, url, data=body, timeout=limits, headers=_JSON) as response:
                 answer = PDResponse(response.status, await self._read(response), str(url))
         except aiohttp.ClientConnectorError as error:
-            raise self._failed(chosen, f"cannot connect to {chosen}: {error.os_error}", sent=False) from error
+            raise self._failed(chosen, f"cannot connect to {chosen}: {_say(error)}", sent=False) from error
         except aiohttp.ConnectionTimeoutError as error:
             raise self._failed(chosen, f"no connection to {chosen} in time", sent=False, timed_out=True) from error
         except TimeoutError as error:
@@ -115,7 +115,7 @@ class DirectRequester:
             if len(body) > self._max_body:
                 response.close()
                 msg = f"the answer of {response.url} is longer than {self._max_body} bytes"
-                raise PDUnreachable(msg)
+                raise PDUnexpectedAnswer(msg, status=response.status)
         return bytes(body)
 
     def _failed(self, base: str, message: str, *, sent: bool = True, timed_out: bool = False) -> PDUnreachable:
@@ -128,5 +128,12 @@ class DirectRequester:
             self._base = self._bases[(self._bases.index(base) + 1) % len(self._bases)]
 
 
-def _say(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+def _say(error: aiohttp.ClientError | OSError) -> str:
+    """Return what went wrong, without aiohttp's repetition of where."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return str(error.certificate_error)
+        case aiohttp.ClientConnectorError():
+            return str(error.os_error)
+        case _:
+            return str(error) or type(error).__name__

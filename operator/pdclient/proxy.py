@@ -19,7 +19,7 @@ import msgspec
 
 from controller_runtime.client.errors import ClientError
 from controller_runtime.client.transport import Request, Response, Transport
-from tikv_operator.pdclient.errors import PDUnreachable
+from tikv_operator.pdclient.errors import PDUnexpectedAnswer, PDUnreachable
 from tikv_operator.pdclient.requester import MAX_BODY, PDResponse
 
 __all__ = ["ServiceProxyRequester", "proxy_path"]
@@ -121,7 +121,7 @@ class ServiceProxyRequester:
             raise PDUnreachable(msg) from error
         if len(response.body) > self._max_body:
             msg = f"PD's answer to {method} {path} is longer than {self._max_body} bytes"
-            raise PDUnreachable(msg)
+            raise PDUnexpectedAnswer(msg, status=response.status)
         refusal = _refusal(response)
         if refusal is not None:
             msg = f"the API server does not reach PD at {base or self.url}: {refusal} ({response.status})"

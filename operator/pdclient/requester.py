@@ -51,6 +51,7 @@ class PDRequester(Protocol):
 
         Raises:
             PDUnreachable: no complete answer came.
+            PDUnexpectedAnswer: the answer is longer than anything PD has to say.
         """
         ...
 

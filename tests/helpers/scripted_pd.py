@@ -40,7 +40,7 @@ def wire_store(
 Answer = PDResponse | Exception
 
 
-@dataclass
+@dataclass(eq=False)
 class ScriptedPD:
     """A requester whose PD holds a few stores.
 

@@ -151,12 +151,16 @@ class PDClient:
         return await self._get("store", _store_path(store_id), wire.store)
 
     async def delete_store(self, store_id: str) -> None:
-        """Ask PD to move all data off a store and then to bury it. Succeeds if there is no such store.
+        """Ask PD to move all data off a store and then to bury it. Succeeds if it is buried, or there is no such store.
 
         Raises:
             PDError: with status 400, if fewer stores than replicas would be left.
         """
-        await self._remove("store_delete", "DELETE", _store_path(store_id))
+        try:
+            await self._remove("store_delete", "DELETE", _store_path(store_id))
+        except PDError as error:
+            if error.status != 410:  # a tombstone
+                raise
 
     async def cancel_delete_store(self, store_id: str) -> None:
         """Take `delete_store` back while the store is still being emptied. Succeeds if there is no such store."""

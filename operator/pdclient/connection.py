@@ -123,10 +123,13 @@ class Connection:
 
     async def _connected(self) -> PDRequester:
         self._check_open()
-        if self._current is None:
+        current = self._current
+        if current is None:
             async with self._lock:
-                return self._current or await self._replace()
-        return self._current
+                current = self._current
+                if current is None:  # nobody has connected while this task waited for its turn
+                    current = await self._replace()
+        return current
 
     async def request(
         self,

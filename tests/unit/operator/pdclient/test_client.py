@@ -141,6 +141,14 @@ async def test_what_must_exist_succeeds_below_400(
             await act(client(pd))
 
 
+async def test_removing_a_tombstone_succeeds_and_reviving_it_does_not() -> None:
+    tombstone = [says(410, b'"the store 4 has been removed"')]
+    pd = ScriptedPD(script={f"DELETE {V1}/store/4": tombstone, f"POST {V1}/store/4/state": tombstone})
+    await client(pd).delete_store("4")
+    with pytest.raises(PDError, match="has been removed"):
+        await client(pd).cancel_delete_store("4")
+
+
 async def test_an_error_quotes_pd_and_names_the_endpoint() -> None:
     answer = PDResponse(400, b'"the number of up stores is too small"\n', "http://pd:2379/pd/api/v1/store/4")
     pd = ScriptedPD(script={f"DELETE {V1}/store/4": [answer]})

@@ -13,7 +13,6 @@ out a write is then unknown.
 
 from __future__ import annotations
 
-import asyncio
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -23,10 +22,11 @@ from urllib.parse import quote
 import msgspec
 
 from tikv_operator.pdclient import wire
-from tikv_operator.pdclient.errors import PDError, PDNotBootstrapped, PDNotFound, PDUnexpectedAnswer, PDUnreachable
+from tikv_operator.pdclient.caller import PDCaller
+from tikv_operator.pdclient.errors import PDError, PDNotFound, PDUnexpectedAnswer, PDUnreachable
 from tikv_operator.pdclient.metrics import PDMetrics
 from tikv_operator.pdclient.models import DownPeers, MemberHealth, Members, PDConfig, Store, TSOMember
-from tikv_operator.pdclient.requester import PDRequester, PDResponse
+from tikv_operator.pdclient.requester import PDRequester
 
 __all__ = ["PDClient", "evict_leader_scheduler"]
 
@@ -35,11 +35,6 @@ T = TypeVar("T")
 _V1: Final = "/pd/api/v1"
 _V2: Final = "/pd/api/v2"
 _EVICT_LEADER: Final = "evict-leader-scheduler"
-_NOT_BOOTSTRAPPED: Final = b"TiKV cluster not bootstrapped"
-_OVERLOADED: Final = frozenset({429, 502, 503, 504})
-_ATTEMPTS: Final = 3
-_FIRST_RETRY: Final = 0.1  # seconds; doubles with each further one
-_QUOTED_BODY: Final = 1024  # characters of an error answer that go into the message
 
 _ALL_STATES: Final = (("state", "0"), ("state", "1"), ("state", "2"))
 _RELEASE: Final = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:\+.*)?")  # a pre-release doesn't match
@@ -70,10 +65,7 @@ class PDClient:
         metrics: PDMetrics | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._requester = requester
-        self._timeout = timeout
-        self._metrics = metrics
-        self._jitter = jitter
+        self._caller = PDCaller(requester, timeout=timeout, metrics=metrics, jitter=jitter)
 
     # -- the cluster and its PD servers
 
@@ -107,7 +99,7 @@ class PDClient:
             version: the server's version; one that is too old to know the question counts as ready.
         """
         try:
-            await self._call("ready", "GET", f"{_V2}/ready", _nothing, base=member_url, only_200=True)
+            await self._caller.call("ready", "GET", f"{_V2}/ready", _nothing, base=member_url, only_200=True)
         except PDNotFound:
             return not _knows_ready(version)
         except PDError as error:
@@ -173,7 +165,7 @@ class PDClient:
             PDNotFound: there is no such store.
         """
         body = msgspec.json.encode(dict(labels))
-        await self._call("store_label_set", "POST", f"{_store_path(store_id)}/label", _nothing, body=body)
+        await self._caller.call("store_label_set", "POST", f"{_store_path(store_id)}/label", _nothing, body=body)
 
     async def delete_store_label(self, store_id: str, key: str) -> None:
         """Remove one label. Succeeds if the store has no such label."""
@@ -211,7 +203,7 @@ class PDClient:
         """
         body = msgspec.json.encode({"name": _EVICT_LEADER, "store_id": int(store_id)})
         try:
-            await self._call("evict_leader_begin", "POST", f"{_V1}/schedulers", _nothing, body=body)
+            await self._caller.call("evict_leader_begin", "POST", f"{_V1}/schedulers", _nothing, body=body)
         except PDUnreachable as error:
             if not error.sent or not await self._is_evicting(store_id):
                 raise
@@ -228,7 +220,7 @@ class PDClient:
         endpoint = "evict_leader_end"
         path = f"{_V1}/schedulers/{quote(evict_leader_scheduler(store_id), safe='')}"
         try:
-            await self._call(endpoint, "DELETE", path, _nothing, only_200=True)
+            await self._caller.call(endpoint, "DELETE", path, _nothing, only_200=True)
         except PDNotFound:
             return
         if store_id in await self.evicting_stores():
@@ -241,12 +233,12 @@ class PDClient:
         except PDError:
             return False  # the caller raises the first error, which says more
 
-    # -- one call
+    # -- the two shapes of a call
 
     async def _get(
         self, endpoint: str, path: str, read: Callable[[bytes], T], *, params: Sequence[tuple[str, str]] = ()
     ) -> T:
-        return await self._call(endpoint, "GET", path, read, params=params)
+        return await self._caller.call(endpoint, "GET", path, read, params=params)
 
     async def _remove(
         self,
@@ -259,66 +251,9 @@ class PDClient:
     ) -> None:
         """Carry out a write that is done, too, when its object is gone: 200 and 404 are PD's only good answers to it."""
         try:
-            await self._call(endpoint, method, path, _nothing, params=params, body=body, only_200=True)
+            await self._caller.call(endpoint, method, path, _nothing, params=params, body=body, only_200=True)
         except PDNotFound:
             return
-
-    async def _call(
-        self,
-        endpoint: str,
-        method: str,
-        path: str,
-        read: Callable[[bytes], T],
-        *,
-        params: Sequence[tuple[str, str]] = (),
-        body: bytes | None = None,
-        base: str = "",
-        only_200: bool = False,
-    ) -> T:
-        """Carry out one call, time it and count it."""
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        result = "cancelled"
-        try:
-            response = await self._exchange(method, path, params=params, body=body, base=base)
-            _raise_for_status(response, only_200=only_200)
-            answer = _decode(response, read)
-            result = "ok"
-        except PDError as error:
-            error.endpoint = endpoint
-            result = _result(error)
-            raise
-        finally:
-            if self._metrics is not None:
-                self._metrics.observe(endpoint, result, loop.time() - started)
-        return answer
-
-    async def _exchange(
-        self, method: str, path: str, *, params: Sequence[tuple[str, str]], body: bytes | None, base: str
-    ) -> PDResponse:
-        """Ask PD, and where that is safe ask again while it is unreachable or overloaded."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._timeout
-        read_only = method == "GET"
-        for attempt in range(1, _ATTEMPTS + 1):
-            pause = _FIRST_RETRY * 2 ** (attempt - 1) * (0.5 + self._jitter())
-            last = attempt == _ATTEMPTS
-            try:
-                left = deadline - loop.time()
-                async with asyncio.timeout(left):
-                    response = await self._requester.request(
-                        method, path, params=params, body=body, timeout=left, base=base
-                    )
-                if last or not read_only or response.status not in _OVERLOADED or loop.time() + pause >= deadline:
-                    return response
-            except TimeoutError:
-                msg = f"no answer from PD to {method} {path} within {self._timeout:g} s"
-                raise PDUnreachable(msg, timed_out=True) from None
-            except PDUnreachable as error:
-                if last or (error.sent and not read_only) or loop.time() + pause >= deadline:
-                    raise
-            await asyncio.sleep(pause)
-        raise AssertionError  # the last attempt returns or raises
 
 
 def _store_path(store_id: str) -> str:
@@ -327,45 +262,6 @@ def _store_path(store_id: str) -> str:
 
 def _nothing(_: bytes) -> None:
     """Read an answer of which only the status matters."""
-
-
-def _raise_for_status(response: PDResponse, *, only_200: bool) -> None:
-    if response.status == 200 or (response.status < 400 and not only_200):
-        return
-    said = response.body.decode(errors="replace").strip()
-    if len(said) > _QUOTED_BODY:
-        said = f"{said[:_QUOTED_BODY]}..."
-    message = f"status: {response.status}, message: error response to {response.url}: {said}"
-    if response.status == 404:
-        raise PDNotFound(message, status=404, retryable=False)
-    if response.status == 500 and _NOT_BOOTSTRAPPED in response.body:
-        raise PDNotBootstrapped(message, status=500)
-    raise PDError(message, status=response.status, retryable=response.status >= 500 or response.status == 429)
-
-
-def _decode(response: PDResponse, read: Callable[[bytes], T]) -> T:
-    try:
-        return read(response.body)
-    except (msgspec.DecodeError, ValueError) as error:
-        message = f"cannot understand the answer of {response.url}: {error}"
-        raise PDUnexpectedAnswer(message, status=response.status) from error
-
-
-def _result(error: PDError) -> str:
-    """Return the metrics' word for what came of a call."""
-    match error:
-        case PDUnreachable(timed_out=True):
-            return "timeout"
-        case PDUnreachable():
-            return "unreachable"
-        case PDNotFound():
-            return "not_found"
-        case PDNotBootstrapped():
-            return "not_bootstrapped"
-        case PDUnexpectedAnswer():
-            return "unexpected_answer"
-        case _:
-            return "error"
 
 
 def _knows_ready(version: str) -> bool:

@@ -52,7 +52,7 @@ class PDHandle:
 
     Args:
         cluster: whose PD it is.
-        requester: how bytes reach it; renewed before each poll and closed when `run` ends.
+        requester: how bytes reach it; renewed now and then, and closed when `run` ends.
         settings: how often to poll, how long to trust.
         listener: hears of changes.
         metrics: of the requests and of the snapshot's age.
@@ -80,7 +80,7 @@ class PDHandle:
         self._listener = listener
         self._jitter = jitter
         self._schedule = PollSchedule(
-            calm=settings.pd_poll,
+            calm=min(settings.pd_poll, settings.pd_max_age / 2),  # or a calm PD would be mistrusted before each poll
             busy=settings.pd_poll_busy,
             busy_for=settings.pd_busy_for,
             longest=min(settings.pd_poll, _LONGEST_BACKOFF * settings.pd_poll_busy),
@@ -204,7 +204,8 @@ class PDHandle:
         limit = 2 * self._settings.pd_timeout
         try:
             async with asyncio.timeout(limit):
-                await self._requester.renew()
+                if slow:
+                    await self._requester.renew()
                 snapshot = await take_snapshot(self.client, self._clock, known=None if slow else self._snapshot)
         except TimeoutError:
             msg = f"PD could not be read within {limit:g} s"
@@ -217,7 +218,7 @@ class PDHandle:
     def observe(self, snapshot: PDSnapshot) -> None:
         """Take `snapshot` as the newest look at PD, and tell the listeners what changed."""
         now = asyncio.get_running_loop().time()
-        old, known = (self._snapshot, self._trusted)
+        old, trusted = self._snapshot, self._trusted and self.fresh()  # it may have aged while a poll dragged on
         new = snapshot.with_evicting(self._notes)
         self._schedule.succeeded(now)
         self._snapshot, self._error, self._trusted = new, None, True
@@ -226,7 +227,7 @@ class PDHandle:
         elif old is None:
             self._log.info("pd is reachable", cluster_id=new.cluster_id, stores=len(new.stores))
         self._lost_since = None
-        if old is None or not known:
+        if old is None or not trusted:
             self._tell(new.stores.keys() | (old.stores.keys() if old else set()), cluster=True)
         else:
             changed = changes(old, new, ready_regions=self._settings.store_ready_min_regions)

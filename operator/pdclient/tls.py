@@ -17,7 +17,7 @@ from typing import NamedTuple, final
 from controller_runtime.api.k8s import Secret
 from controller_runtime.api.resource import ObjectKey
 from controller_runtime.client.errors import ClientError
-from controller_runtime.client.interface import Reader
+from controller_runtime.client.interface import Client
 from tikv_operator.api import Cluster
 from tikv_operator.common.names import cluster_client_secret_name, tls_enabled
 from tikv_operator.pdclient.errors import PDUnreachable
@@ -100,11 +100,11 @@ class SecretTLS:
     """A `TLSProvider` that reads the client Secrets of each Cluster.
 
     Args:
-        reader: reads Secrets.
+        client: reads Secrets, past its cache: nobody should hold all Secrets of a Kubernetes cluster in memory for these.
     """
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+    def __init__(self, client: Client) -> None:
+        self._client = client
         self._known: dict[ObjectKey, _Known] = {}
 
     async def __call__(self, cluster: Cluster) -> ssl.SSLContext | None:
@@ -138,7 +138,7 @@ class SecretTLS:
     async def _secret(self, cluster: Cluster, name: str) -> Secret:
         key = ObjectKey(cluster.metadata.namespace, name)
         try:
-            secret = await self._reader.find(Secret, key)
+            secret = await self._client.live.find(Secret, key)
         except ClientError as error:
             msg = f"cannot read secret {key} for TLS to PD: {error}"
             raise PDUnreachable(msg, sent=False) from error

@@ -325,7 +325,7 @@ def server_context(ca: Authority, directory: Path) -> ssl.SSLContext:
 
 
 class Secrets:
-    """A reader with the one Secret of the cluster `basic`."""
+    """A client with the one Secret of the cluster `basic`."""
 
     def __init__(self, authority: Authority, signer: Authority | None = None) -> None:
         self.fill(authority, signer)
@@ -334,6 +334,10 @@ class Secrets:
         pair = (signer or authority).sign("operator")
         pem = {"ca.crt": authority.certificate, "tls.crt": pair.certificate, "tls.key": pair.key}
         self._data = {name: base64.b64encode(value).decode() for name, value in pem.items()}
+
+    @property
+    def live(self) -> Secrets:
+        return self
 
     async def find(self, kind: type[Secret], key: ObjectKey) -> Secret | None:
         assert key == ObjectKey("ns1", "basic-cluster-client-secret")

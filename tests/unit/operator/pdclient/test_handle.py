@@ -242,6 +242,26 @@ async def test_old_answers_are_not_trusted_even_if_nothing_has_failed() -> None:
     assert w.handle.fresh(now=LoopClock().now() - 1)
 
 
+async def test_trust_that_was_lost_by_age_alone_is_news_when_it_returns() -> None:
+    w = world(pd_max_age=20.0, pd_poll=10.0)
+    async with w.polling():
+        w.news.take()
+        w.pd.delay = 3.5
+        await asyncio.sleep(10 + 4 * 3.5 - 0.5)
+        assert not w.handle.fresh(), "the second poll has not ended"
+        await asyncio.sleep(1)
+        assert w.handle.fresh()
+        assert w.news.take() == ([{A, B}], 1)
+
+
+async def test_a_calm_pd_is_asked_often_enough_to_be_trusted() -> None:
+    w = world(pd_max_age=20.0, pd_poll=600.0)
+    async with w.polling():
+        for _ in range(100):
+            await asyncio.sleep(7)
+            assert w.handle.fresh()
+
+
 async def test_before_the_first_answer_nothing_is_trusted() -> None:
     w = world()
     assert not w.handle.fresh()
@@ -272,6 +292,19 @@ async def test_missing_credentials_are_the_reason_that_is_shown() -> None:
         w.pd.renew_error = None
         await asyncio.sleep(6)
         assert w.handle.fresh()
+
+
+async def test_credentials_are_looked_at_now_and_then_and_after_each_failure() -> None:
+    w = world()
+    async with w.polling():
+        for _ in range(60):
+            w.handle.hurry()
+            await asyncio.sleep(1)
+        assert w.pd.count() == pytest.approx(60, abs=2)
+        assert w.pd.renewals == pytest.approx(3, abs=1)
+        w.pd.down = True
+        await asyncio.sleep(10)
+        assert w.pd.renewals >= 6
 
 
 async def test_an_answer_that_breaks_the_poller_is_logged_and_counts_as_a_failure() -> None:

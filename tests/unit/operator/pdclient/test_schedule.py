@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tikv_operator.pdclient.schedule import PollSchedule
 
@@ -124,3 +126,32 @@ def test_a_refresh_asked_for_during_an_outage_is_answered_by_the_first_good_look
     times.refresh()
     looked(times, 1.0)
     assert times.due(1.0) == 31.0
+
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["look", "fail", "refresh", "hurry", "wait"]), st.floats(0, 50)), max_size=60
+)
+
+
+@given(EVENTS)
+def test_whatever_happens_looks_are_neither_too_close_nor_too_rare(events: list[tuple[str, float]]) -> None:
+    times = schedule()
+    now, last_start = 0.0, None
+    for event, seconds in events:
+        now += seconds
+        match event:
+            case "refresh":
+                times.refresh()
+            case "hurry":
+                times.hurry(now)
+            case "look" | "fail":
+                due = max(now, times.due(now))
+                assert due <= now + 30.0
+                assert last_start is None or due >= last_start + 0.25
+                times.started(due)
+                now = due + seconds / 10
+                if event == "look":
+                    times.succeeded(now)
+                else:
+                    times.failed(now, seconds / 50 * 0.999)
+                last_start = due

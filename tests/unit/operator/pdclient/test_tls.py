@@ -41,11 +41,15 @@ def pair(ca: Authority) -> Certificate:
 
 
 class Secrets:
-    """A reader of Secrets alone."""
+    """A client that reads Secrets alone, and these past its cache."""
 
     def __init__(self, **secrets: dict[str, bytes]) -> None:
         self.secrets = {name.replace("_", "-"): data for name, data in secrets.items()}
         self.error: Exception | None = None
+
+    @property
+    def live(self) -> Secrets:
+        return self
 
     async def find(self, kind: type[Secret], key: ObjectKey) -> Secret | None:
         if self.error is not None:

@@ -136,18 +136,29 @@ class TokenBucket:
         self._at: float | None = None
 
     def when(self, key: Hashable) -> float:
-        now = self._now()
-        if self._at is not None:
-            self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
-        self._at = now
+        self._refill()
         self._tokens -= 1.0
         return max(0.0, -self._tokens / self._rate)
+
+    def take(self) -> bool:
+        """Take a token if there is one; return whether there was."""
+        self._refill()
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
 
     def retries(self, key: Hashable) -> int:
         return 0
 
     def forget(self, key: Hashable) -> None:
         """Nothing is remembered of a key."""
+
+    def _refill(self) -> None:
+        now = self._now()
+        if self._at is not None:
+            self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
 
 
 @final

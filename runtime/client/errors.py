@@ -17,6 +17,7 @@ __all__ = [
     "ClientError",
     "ConfigError",
     "Conflict",
+    "DecodeError",
     "Expired",
     "Forbidden",
     "InternalError",
@@ -24,6 +25,7 @@ __all__ = [
     "MethodNotAllowed",
     "NotCached",
     "NotFound",
+    "RequestTimeout",
     "ServerTimeout",
     "ServiceUnavailable",
     "StatusCause",
@@ -50,10 +52,18 @@ class NotCached(ClientError):
     """A cached read of a kind (or namespace) that nobody declared; the message names the fix."""
 
 
+class DecodeError(ClientError):
+    """What the server sent does not fit the type it is read into; the message names the kind, the object and the field."""
+
+
 class TransportError(ClientError):
     """No complete answer came: refused, broken, timed out. Whether the request took effect is unknown."""
 
     retryable = True
+
+
+class RequestTimeout(TransportError):
+    """No answer within the request's timeout; of a stream: no line within it."""
 
 
 class StatusCause(msgspec.Struct, frozen=True, omit_defaults=True):

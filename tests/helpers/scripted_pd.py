@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +59,7 @@ class ScriptedPD:
     bootstrapped: bool = True
     down: bool = False
     delay: float = 0.0
-    script: dict[str, list[Answer]] = field(default_factory=dict)
+    script: dict[str, list[Any]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     learned: tuple[str, ...] = ()
     renewals: int = 0
@@ -150,7 +151,7 @@ def _json(value: Any, *, status: int = 200) -> PDResponse:
 class News:
     """A listener that writes down what it hears."""
 
-    stores: list[frozenset[str]] = field(default_factory=list)
+    stores: list[AbstractSet[str]] = field(default_factory=list)
     clusters: int = 0
     heard: Callable[[], None] = lambda: None
 
@@ -162,7 +163,7 @@ class News:
         self.clusters += 1
         self.heard()
 
-    def take(self) -> tuple[list[frozenset[str]], int]:
+    def take(self) -> tuple[list[AbstractSet[str]], int]:
         """Return, and forget, what was heard: sets of addresses, and how often the cluster was named."""
         heard = (self.stores, self.clusters)
         self.stores, self.clusters = [], 0

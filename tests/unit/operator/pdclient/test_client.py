@@ -25,8 +25,8 @@ V1 = "/pd/api/v1"
 Act = Callable[[PDClient], Awaitable[Any]]
 
 
-def client(pd: ScriptedPD, **options: Any) -> PDClient:
-    return PDClient(pd, **{"timeout": 10.0, "jitter": lambda: 0.5} | options)
+def client(pd: ScriptedPD, *, metrics: PDMetrics | None = None) -> PDClient:
+    return PDClient(pd, timeout=10.0, metrics=metrics, jitter=lambda: 0.5)
 
 
 def says(status: int, body: bytes = b"{}") -> PDResponse:

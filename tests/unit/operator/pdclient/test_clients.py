@@ -23,7 +23,7 @@ from tikv_operator.api import (
     ClusterSpec,
     ClusterStatus,
     ClusterTLS,
-    LocalObjectReference,
+    SecretReference,
     TLSCluster,
 )
 from tikv_operator.common.settings import Settings
@@ -125,8 +125,8 @@ async def test_registering_again_changes_nothing() -> None:
 
 
 def secrets(ca: str | None = None, pair: str | None = None, skip: bool | None = None) -> ClusterClientTLS:
-    def reference(name: str | None) -> LocalObjectReference | None:
-        return LocalObjectReference(name=name) if name else None
+    def reference(name: str | None) -> SecretReference | None:
+        return SecretReference(name=name) if name else None
 
     return ClusterClientTLS(ca=reference(ca), cert_key_pair=reference(pair), insecure_skip_tls_verify=skip)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 
 import pytest
 
@@ -15,7 +16,6 @@ from tikv_operator.pdclient import PDClient, PDRequester, PDUnreachable, direct,
 from tikv_operator.pdclient.connection import Connection
 from tikv_operator.pdclient.direct import DirectRequester
 from tikv_operator.pdclient.proxy import ServiceProxyRequester
-from tikv_operator.pdclient.tls import ssl
 
 
 def cluster(url: str = "http://basic-pd.ns1:2379") -> Cluster:

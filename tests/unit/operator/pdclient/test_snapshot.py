@@ -15,7 +15,8 @@ A, B, C = "a:20160", "b:20160", "c:20160"
 
 
 def store(store_id: str = "1", address: str = A, **values: Any) -> Store:
-    return Store(**{"id": store_id, "address": address, "node_state": "Serving", "region_count": 50} | values)
+    plain: dict[str, Any] = {"id": store_id, "address": address, "node_state": "Serving", "region_count": 50}
+    return Store(**plain | values)
 
 
 def snapshot(*stores: Store, evicting: tuple[str, ...] = (), labels: tuple[str, ...] = ()) -> PDSnapshot:
@@ -132,5 +133,5 @@ def test_a_snapshot_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
         found.stores["x"] = store()  # type: ignore[index]
     with pytest.raises(AttributeError):
-        found.taken_at = 1.0
+        found.taken_at = 1.0  # type: ignore[misc]
     assert msgspec.structs.replace(found, taken_at=1.0).taken_at == 1.0

@@ -21,7 +21,7 @@ from tikv_operator.api import (
     ClusterSecurity,
     ClusterSpec,
     ClusterTLS,
-    LocalObjectReference,
+    SecretReference,
     TLSCluster,
 )
 from tikv_operator.pdclient import PDUnreachable, SecretTLS
@@ -93,7 +93,7 @@ async def test_the_default_secret_holds_everything(ca: Authority, pair: Certific
 
 
 async def test_named_secrets_are_used_instead(ca: Authority, pair: Certificate) -> None:
-    names = ClusterClientTLS(ca=LocalObjectReference(name="my-ca"), cert_key_pair=LocalObjectReference(name="my-pair"))
+    names = ClusterClientTLS(ca=SecretReference(name="my-ca"), cert_key_pair=SecretReference(name="my-pair"))
     pem = whole(ca, pair)
     secrets = Secrets(my_ca={"ca.crt": pem.pop("ca.crt")}, my_pair=pem)
     assert await provider(secrets)(cluster(client=names)) is not None

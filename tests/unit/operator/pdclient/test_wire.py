@@ -30,7 +30,7 @@ def test_a_store_is_read_whole() -> None:
         state_name="Up",
         node_state="Serving",
         start_timestamp=1735095903,
-        last_heartbeat=pytest.approx(1735098083.48),
+        last_heartbeat=1735098083480549971 / 1e9,
         leader_count=17,
         region_count=60,
         busy=True,

@@ -173,7 +173,8 @@ class Recorder:
 
     async def run(self) -> None:
         """Write Events until `stop` is called; then write those that are due and return."""
-        self._queue = queue = WorkQueue(rate_limiter=ExponentialBackoff(1.0, 30.0))
+        queue: WorkQueue[SeriesKey] = WorkQueue(rate_limiter=ExponentialBackoff(1.0, 30.0))
+        self._queue = queue
         for key in self._series:
             queue.add(key)
         try:

@@ -12,7 +12,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Final, Literal, TextIO, cast
+from typing import Any, Final, TextIO, cast
 
 import orjson
 import structlog
@@ -20,9 +20,7 @@ from structlog.typing import Processor
 
 from controller_runtime.reconcile import Logger
 
-__all__ = ["LogFormat", "configure_logging", "make_logger"]
-
-LogFormat = Literal["console", "json"]
+__all__ = ["configure_logging", "make_logger"]
 
 _SECRET_KEY: Final = re.compile(
     r"(token|password|passwd|secret|authorization|private_?key|credential)s?$", re.IGNORECASE
@@ -33,7 +31,7 @@ _MASK: Final = "***"
 
 def make_logger(
     *,
-    format: LogFormat = "console",  # noqa: A002 - the word a user looks for
+    format: str = "console",  # noqa: A002 - the word a user looks for
     level: str = "info",
     stream: TextIO | None = None,
 ) -> Logger:
@@ -45,7 +43,7 @@ def make_logger(
         stream: where lines go; standard error by default.
 
     Raises:
-        ValueError: there is no such level.
+        ValueError: there is no such format or level.
     """
     stream = stream or sys.stderr
     logger = structlog.wrap_logger(
@@ -59,7 +57,7 @@ def make_logger(
 
 def configure_logging(
     *,
-    format: LogFormat = "console",  # noqa: A002 - the word a user looks for
+    format: str = "console",  # noqa: A002 - the word a user looks for
     level: str = "info",
     stream: TextIO | None = None,
 ) -> None:
@@ -71,7 +69,7 @@ def configure_logging(
         stream: where lines go; standard error by default.
 
     Raises:
-        ValueError: there is no such level.
+        ValueError: there is no such format or level.
     """
     stream = stream or sys.stderr
     number = _number(level)
@@ -97,9 +95,12 @@ def _shared() -> list[Processor]:
     return [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), _mask_secrets]
 
 
-def _renderer(log_format: LogFormat, stream: TextIO) -> Processor:
+def _renderer(log_format: str, stream: TextIO) -> Processor:
     if log_format == "json":
         return _render_json
+    if log_format != "console":
+        msg = f"no such log format: {log_format!r}; there are console and json"
+        raise ValueError(msg)
     return structlog.dev.ConsoleRenderer(colors=stream.isatty())
 
 

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import Final, final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.utils import floatToGoString
 
 __all__ = [
     "LATENCY_BUCKETS",
@@ -75,8 +74,12 @@ class HistogramCounts:
         buckets: list[tuple[str, float]] = []
         for bound, count in zip((*self._bounds, float("inf")), self._counts, strict=True):
             total += count
-            buckets.append((floatToGoString(bound), total))
+            buckets.append((_text(bound), total))
         return buckets
+
+
+def _text(bound: float) -> str:
+    return "+Inf" if bound == float("inf") else str(bound)
 
 
 RESULTS: Final = ("success", "error", "requeue", "requeue_after", "conflict")

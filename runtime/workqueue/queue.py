@@ -76,8 +76,8 @@ class WorkQueue(Generic[K]):
         name: of the controller; appears in metrics.
         rate_limiter: for `add_rate_limited`; exponential from 5 ms to 1000 s by default.
         metrics: where the queue shows its statistics; None for nowhere.
-        ageing: seconds of waiting that are worth one point of priority. By default work of `LOW_PRIORITY` is overtaken by
-            ordinary work for at most 30 s.
+        ageing: seconds of waiting that are worth one point of priority. By default work of `LOW_PRIORITY` is overtaken only
+            by ordinary work that is added within the next 30 s.
     """
 
     def __init__(

@@ -136,7 +136,7 @@ def _moment(moment: datetime) -> str:
     """Write RFC 3339 with as many decimals as are needed; UTC is `Z`."""
     if moment.tzinfo is None:
         return _without_trailing_zeros(moment.isoformat())
-    zone = "Z" if moment.utcoffset() == UTC.utcoffset(None) else moment.strftime("%:z")
+    zone = "Z" if moment.utcoffset() == UTC.utcoffset(None) else moment.isoformat()[-6:]
     return _without_trailing_zeros(moment.replace(tzinfo=None).isoformat()) + zone
 
 

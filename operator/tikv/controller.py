@@ -1,0 +1,163 @@
+"""The TiKV controller: one store of a TiKV cluster, with its pod, its configuration and its volumes.
+
+`pipeline` is one reconcile, to be read from top to bottom. It is run again for every event of the TiKV and of what it owns,
+when its Cluster changes in a way that matters, and when PD reports a change of its store; nothing in it polls an API server or
+PD. A TiKV that is as it should be costs no request to either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from controller_runtime import Controller, ExponentialBackoff, Manager
+from controller_runtime.api import ObjectKey
+from controller_runtime.api.k8s import ConfigMap, ControllerRevision, Node, PersistentVolumeClaim, Pod
+from controller_runtime.cache import Cache, CacheEvent
+from controller_runtime.reconcile import Context, Request, Requeue
+from controller_runtime.task import Node as Pipeline
+from controller_runtime.task import ReportStore, Runner, TaskMetrics, block, if_, if_break, if_not
+from tikv_operator.api import Cluster, TiKV
+from tikv_operator.common.membership import CLUSTER_INDEX, declare, members
+from tikv_operator.common.metrics import InstanceMetrics
+from tikv_operator.common.settings import Settings
+from tikv_operator.pdclient import PDClients
+from tikv_operator.tikv.tasks import (
+    cm,
+    conditions,
+    ctx,
+    evict_leader,
+    finalizer,
+    offline,
+    pod,
+    pvc,
+    state,
+    status,
+    store_labels,
+)
+from tikv_operator.tikv.tasks.state import TiKVContext
+
+__all__ = ["NAME", "cluster_changed", "controller", "pipeline"]
+
+NAME = "tikv"
+
+
+def pipeline() -> Pipeline[TiKVContext]:
+    """One reconcile of a TiKV."""
+    return block(
+        ctx.tikv,
+        ctx.instance_metrics,
+        if_break(state.is_gone),
+        ctx.cluster,
+        if_break(
+            state.has_no_cluster,
+            if_(state.is_deleting, finalizer.remove),
+            if_not(state.is_deleting, conditions.cluster_missing),
+        ),
+        if_break(state.cluster_is_paused, if_(state.is_deleting, conditions.deletion_paused)),
+        if_break(state.cluster_is_deleting, finalizer.remove),
+        if_break(state.has_no_pd),
+        if_break(state.is_offlined_for_good, offline.delete_offlined),
+        ctx.pod,
+        ctx.info_from_pd,
+        if_break(state.store_is_gone, evict_leader.end, finalizer.remove),
+        if_break(state.wants_removal, offline.set_offline),
+        finalizer.add,
+        conditions.suspended,
+        if_break(
+            state.cluster_is_suspending,
+            conditions.synced,
+            conditions.ready,
+            conditions.running,
+            if_(state.pd_is_synced, conditions.offlined),
+            status.update,
+            pod.suspend,
+        ),
+        offline.offline_store,
+        cm.config_map,
+        pvc.volume_claims,
+        pod.pod,
+        store_labels.server_labels,
+        evict_leader.evict_leader,
+        conditions.synced,
+        if_(state.pd_is_synced, conditions.ready, conditions.offlined),
+        conditions.running,
+        status.sync,
+    )
+
+
+def controller(
+    manager: Manager, pds: PDClients, settings: Settings, *, metrics: TaskMetrics, reports: ReportStore
+) -> Controller:
+    """Wire the controller: what feeds it, what it needs, and how it fails."""
+    declare(manager.cache, TiKV, Cluster, Pod, ConfigMap, PersistentVolumeClaim, ControllerRevision)
+    manager.cache.declare(Node, metadata_only=True)
+    instances = InstanceMetrics(manager.registry)
+    runner = Runner(
+        NAME,
+        pipeline(),
+        metrics=metrics,
+        reports=reports,
+        clock=manager.clock,
+        on_failure=conditions.record_failure,
+    )
+
+    async def reconcile(context: Context, request: Request) -> Requeue | None:
+        run = TiKVContext(
+            key=request.key,
+            client=context.client,
+            clock=context.clock,
+            log=context.log,
+            events=context.events,
+            settings=settings,
+            pds=pds,
+            metrics=instances,
+        )
+        return await runner.run(run, request, context.log)
+
+    return (
+        Controller(
+            NAME,
+            reconcile,
+            workers=settings.workers,
+            rate_limiter=ExponentialBackoff(settings.backoff_base, settings.backoff_max),
+        )
+        .reconciles(TiKV)
+        .owns(Pod)
+        .owns(ConfigMap)
+        .owns(PersistentVolumeClaim)
+        .watches(Cluster, members(manager.cache, TiKV), cluster_changed)
+        .watches_source(pds.source())
+        .watches_source(pds.cluster_source(_tikvs_of(manager.cache)))
+    )
+
+
+def cluster_changed(event: CacheEvent) -> bool:
+    """A Cluster came or went, or changed in what its TiKVs are made from.
+
+    The generation stands for the whole spec; of the status only PD's URL and the cluster's id matter, not the counts and
+    conditions that each change of a group writes there.
+    """
+    if event.old is None or event.new is None:
+        return True
+    old, new = event.old.decode(Cluster), event.new.decode(Cluster)
+    return _concerns(old) != _concerns(new)
+
+
+def _concerns(cluster: Cluster) -> tuple[object, ...]:
+    status = cluster.status
+    return (
+        cluster.metadata.generation,
+        cluster.metadata.deletion_timestamp,
+        status.pd if status is not None else None,
+        status.id if status is not None else "",
+    )
+
+
+def _tikvs_of(cache: Cache) -> Callable[[ObjectKey], Iterable[ObjectKey]]:
+    """Return what names all TiKVs of a cluster: its PD becoming known, being lost or coming back concerns them all."""
+
+    def concerned(cluster: ObjectKey) -> Iterable[ObjectKey]:
+        found = cache.list(TiKV, namespace=cluster.namespace, index=(CLUSTER_INDEX, cluster.name))
+        return [tikv.key for tikv in found]
+
+    return concerned

@@ -1,0 +1,68 @@
+"""How far the eviction of a store's leaders is, as the TiKV's condition LeadersEvicted tells. Pure functions.
+
+The condition is the operator's memory: it is persisted before PD is asked to evict, its transition time is the start of the
+eviction, and only a store that it names as evicting is released again. An evict-leader scheduler that an administrator has
+added is none of our business; one that is found when an eviction of ours begins becomes ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from controller_runtime.api import parse_time
+from tikv_operator.api import TiKV
+from tikv_operator.common.conditions import LEADERS_EVICTED, condition_reason
+from tikv_operator.common.instances import current_condition
+from tikv_operator.pdclient import Store
+
+__all__ = ["EVICTED", "EVICTING", "NOT_EVICTED", "STORE_NOT_EXIST", "EvictionState", "eviction_state", "is_ours"]
+
+EVICTED: Final = "Evicted"
+EVICTING: Final = "Evicting"
+NOT_EVICTED: Final = "NotEvicted"
+STORE_NOT_EXIST: Final = "StoreNotExist"
+
+
+@dataclass(frozen=True, slots=True)
+class EvictionState:
+    """Whether what needs the leaders gone may go on.
+
+    Attributes:
+        over: it may.
+        timed_out: because it has waited long enough.
+        left: seconds until it has; None if no eviction has begun.
+    """
+
+    over: bool
+    timed_out: bool = False
+    left: float | None = None
+
+
+def eviction_state(tikv: TiKV, store: Store | None, *, timeout: float, now: float) -> EvictionState:
+    """Judge an eviction by the condition that an earlier run has persisted for the current generation.
+
+    Args:
+        store: None if PD, which was asked, doesn't have it: then there are no leaders to evict.
+        timeout: seconds after its beginning at which an eviction has taken long enough.
+        now: wall-clock seconds.
+    """
+    found = current_condition(tikv, LEADERS_EVICTED)
+    if found is None:
+        return EvictionState(over=False)
+    if found.status == "True":
+        expected = STORE_NOT_EXIST if store is None else EVICTED
+        return EvictionState(over=found.reason == expected)
+    if found.reason != EVICTING or not found.last_transition_time:
+        return EvictionState(over=False)
+    left = parse_time(found.last_transition_time) + timeout - now
+    return EvictionState(over=left < 0, timed_out=left < 0, left=max(left, 0.0) + _JUST_AFTER)
+
+
+_JUST_AFTER: Final = 0.001
+
+
+def is_ours(tikv: TiKV) -> bool:
+    """Return whether this operator has evicted the store's leaders, so that it may let them come back."""
+    conditions = tikv.status.conditions if tikv.status is not None else []
+    return condition_reason(conditions, LEADERS_EVICTED) in (EVICTING, EVICTED)

@@ -1,0 +1,83 @@
+"""Tasks that move the leaders away from a store, and let them come back."""
+
+from __future__ import annotations
+
+from controller_runtime.task import Result, complete, task, wait
+from tikv_operator.common.conditions import LEADERS_EVICTED
+from tikv_operator.pdclient import PDHandle, Store
+from tikv_operator.tikv.eviction import EVICTED, EVICTING, NOT_EVICTED, STORE_NOT_EXIST, eviction_state, is_ours
+from tikv_operator.tikv.tasks.state import TiKVContext
+
+__all__ = ["end", "evict_leader"]
+
+
+@task("EndEvictLeader")
+async def end(ctx: TiKVContext) -> Result:
+    """Leave no scheduler behind for a store that is gone."""
+    if ctx.pd is None:
+        return wait(f"pd cannot be asked: {ctx.pd_trouble}")
+    store_id = ctx.status.id
+    if not store_id or not is_ours(ctx.tikv):
+        return complete("nothing to end")
+    await ctx.pd.client.end_evict_leader(store_id)
+    ctx.pd.note_evicting(store_id, False)
+    return complete("eviction of leaders is ended")
+
+
+@task("EvictLeader")
+async def evict_leader(ctx: TiKVContext) -> Result:
+    """Begin or end the eviction, as earlier tasks of this run want it, and tell how far it is."""
+    if ctx.pd is None:
+        return wait(f"pd cannot be asked: {ctx.pd_trouble}")
+    if ctx.store is None:
+        await _forget_store(ctx, ctx.pd)
+        ctx.observe(LEADERS_EVICTED, True, STORE_NOT_EXIST, "store does not exist")
+        return complete("store does not exist")
+    if ctx.evict_leaders:
+        return await _evict(ctx, ctx.pd, ctx.store)
+    return await _release(ctx, ctx.pd, ctx.store)
+
+
+async def _evict(ctx: TiKVContext, pd: PDHandle, store: Store) -> Result:
+    pd.hurry()
+    if not is_ours(ctx.tikv):
+        # Persisted before PD is asked: a scheduler of ours is never forgotten, whenever this process ends.
+        ctx.observe(LEADERS_EVICTED, False, EVICTING, _progress(store))
+        await ctx.write_status()
+    if not ctx.leaders_leaving:
+        await pd.client.begin_evict_leader(store.id)
+        pd.note_evicting(store.id, True)
+        pd.refresh()
+        ctx.leaders_leaving = True
+    if store.leader_count == 0:
+        ctx.observe(LEADERS_EVICTED, True, EVICTED, "all leaders are evicted")
+        return complete("all leaders are evicted")
+    timeout = ctx.settings.eviction_timeout
+    timed_out = eviction_state(ctx.tikv, store, timeout=timeout, now=ctx.now).timed_out
+    given_up = f", not waited for any longer after {timeout:g}s" if timed_out else ""
+    ctx.observe(LEADERS_EVICTED, False, EVICTING, _progress(store) + given_up)
+    return complete(f"{store.leader_count} leaders are still to be evicted")
+
+
+async def _release(ctx: TiKVContext, pd: PDHandle, store: Store) -> Result:
+    if ctx.leaders_leaving and is_ours(ctx.tikv):
+        await pd.client.end_evict_leader(store.id)
+        pd.note_evicting(store.id, False)
+        pd.refresh()
+        ctx.leaders_leaving = False
+    ctx.observe(LEADERS_EVICTED, False, NOT_EVICTED, "leaders are not all evicted")
+    if ctx.leaders_leaving:
+        return complete("leaders are evicted by a scheduler that this operator did not add")
+    return complete("leaders are not evicted")
+
+
+async def _forget_store(ctx: TiKVContext, pd: PDHandle) -> None:
+    """End the eviction from a store that PD has dropped from its list, before the condition forgets that it is ours."""
+    store_id = ctx.status.id
+    if store_id and is_ours(ctx.tikv) and pd.is_evicting(store_id):
+        await pd.client.end_evict_leader(store_id)
+        pd.note_evicting(store_id, False)
+
+
+def _progress(store: Store) -> str:
+    return f"not all leaders are evicted, still: {store.leader_count}"

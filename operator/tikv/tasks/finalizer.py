@@ -1,0 +1,62 @@
+"""Tasks that keep a TiKV until what belongs to it is gone."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from controller_runtime.api import Object, selector
+from controller_runtime.api.k8s import ConfigMap, PersistentVolumeClaim, Pod
+from controller_runtime.client import NotFound, Preconditions, add_finalizer, remove_finalizer
+from controller_runtime.task import Result, complete, retry, task
+from tikv_operator.common import keys, names
+from tikv_operator.tikv.tasks.state import TiKVContext
+
+__all__ = ["add", "remove"]
+
+_GRACE_PERIOD: Final = 60
+"""Seconds a pod gets to stop when its whole cluster, or its store, is gone: it has nothing to hand over any more."""
+
+_OWNED: Final[tuple[tuple[type[Object], int | None], ...]] = (
+    (Pod, _GRACE_PERIOD),
+    (ConfigMap, None),
+    (PersistentVolumeClaim, None),
+)
+
+
+@task("FinalizerAdd")
+async def add(ctx: TiKVContext) -> Result:
+    """Make sure that the TiKV cannot vanish before its store has left the cluster."""
+    if ctx.deleting or not add_finalizer(ctx.tikv, keys.FINALIZER):
+        return complete("finalizer is there")
+    ctx.found = await ctx.client.update(ctx.tikv)
+    return complete("finalizer is added")
+
+
+@task("FinalizerDel")
+async def remove(ctx: TiKVContext) -> Result:
+    """Delete the pod, the config map and the volume claims; when all of them are gone, let the TiKV go."""
+    tikv = ctx.tikv
+    labels = selector(keys.instance_labels(tikv.spec.cluster.name, names.TIKV_COMPONENT, tikv.metadata.name))
+    left: list[str] = []
+    for kind, grace_period in _OWNED:
+        for found in await ctx.client.list(kind, namespace=ctx.key.namespace, labels=labels):
+            if found.metadata.deletion_timestamp is None and not await _delete(ctx, found, grace_period):
+                continue
+            left.append(f"{found.kind} {found.metadata.name}")
+    if left:
+        return retry(ctx.settings.requeue, f"waiting for {', '.join(left)} to be deleted")
+    if remove_finalizer(tikv, keys.FINALIZER):
+        ctx.found = await ctx.client.update(tikv)
+    ctx.metrics.forget(ctx.key)
+    return complete("nothing is left")
+
+
+async def _delete(ctx: TiKVContext, found: Object, grace_period: int | None) -> bool:
+    """Delete an object; return False if it is gone already."""
+    try:
+        await ctx.client.delete(
+            type(found), found.key, grace_period=grace_period, preconditions=Preconditions(uid=found.metadata.uid)
+        )
+    except NotFound:
+        return False
+    return True

@@ -1,0 +1,149 @@
+"""Tasks that create, change, recreate and suspend a TiKV's pod."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controller_runtime.api import ObjectKey
+from controller_runtime.api.k8s import ControllerRevision, Pod
+from controller_runtime.client import Invalid, NotFound, Preconditions, merge_patch
+from controller_runtime.task import Result, complete, retry, task, wait
+from tikv_operator.common.keys import LABEL_INSTANCE_REVISION, LABEL_STORE_ID
+from tikv_operator.pdclient import PDError, PDHandle
+from tikv_operator.tikv.eviction import eviction_state
+from tikv_operator.tikv.pod import grace_period, render_pod
+from tikv_operator.tikv.tasks import store_labels
+from tikv_operator.tikv.tasks.state import TiKVContext
+from tikv_operator.tikv.template import TemplateKeys, reloadable, template_keys
+
+__all__ = ["pod", "suspend"]
+
+
+@task("Pod")
+async def pod(ctx: TiKVContext) -> Result:
+    """Create the pod, change it in place, or take it down so that the next run creates it anew."""
+    expected = render_pod(
+        ctx.tikv, ctx.cluster, store_id=_store_id(ctx), prestop_image=ctx.settings.default_prestop_image
+    )
+    if ctx.pod is None:
+        ctx.pod = await ctx.client.apply(expected)
+        return complete("pod is created")
+    if ctx.pod_terminating:
+        ctx.evict_leaders = True
+        return wait("pod is terminating")
+    if ctx.pd is None and store_labels.dropped(ctx):
+        return wait(f"labels have to be removed from the store, but {ctx.pd_trouble}")
+    await store_labels.drop(ctx)
+    if not await _is_reloadable(ctx, ctx.pod):
+        return await _recreate(ctx, ctx.pod)
+    return await _change_in_place(ctx, ctx.pod, expected)
+
+
+@task("PodSuspend")
+async def suspend(ctx: TiKVContext) -> Result:
+    """Delete the pod of a suspended cluster; its volumes stay."""
+    if ctx.pod is None:
+        return complete("pod does not exist")
+    await _delete(ctx, ctx.pod)
+    return wait("pod is deleted")
+
+
+def _store_id(ctx: TiKVContext) -> str:
+    """Return the store's id for the pod's label. While PD is away, a label that is there stays."""
+    if ctx.store is not None:
+        return ctx.store.id
+    recorded = ctx.pod.metadata.labels.get(LABEL_STORE_ID, "") if ctx.pod is not None else ""
+    return recorded if ctx.pd is None else ""
+
+
+async def _is_reloadable(ctx: TiKVContext, current: Pod) -> bool:
+    """Decide, first with what the objects tell; only if they say no, with what the group's revisions tell."""
+    if reloadable(ctx.tikv, current):
+        return True
+    known = await _known_keys(ctx, current)
+    return known is not None and reloadable(ctx.tikv, current, known)
+
+
+async def _known_keys(ctx: TiKVContext, current: Pod) -> TemplateKeys | None:
+    """Return which of the TiKV's labels and annotations come from its group's template, now and when the pod was made."""
+    now = ctx.tikv.metadata.labels.get(LABEL_INSTANCE_REVISION)
+    then = current.metadata.labels.get(LABEL_INSTANCE_REVISION)
+    if not now or not then:
+        return None
+    if now == then:
+        return TemplateKeys()  # the same template: whatever else has changed, it wasn't that
+    found = [
+        await ctx.client.find(ControllerRevision, ObjectKey(ctx.key.namespace, revision)) for revision in (now, then)
+    ]
+    return template_keys(found)
+
+
+async def _recreate(ctx: TiKVContext, current: Pod) -> Result:
+    """Delete the pod when its leaders are gone and no other store of the cluster is in trouble."""
+    ctx.evict_leaders = True
+    if ctx.pd is None:
+        return wait(f"pod must be recreated, but {ctx.pd_trouble}")
+    ctx.pd.hurry()
+    trouble = await _down_elsewhere(ctx, ctx.pd)
+    if trouble:
+        return retry(ctx.settings.requeue, f"pod must be recreated, but {trouble}")
+    state = eviction_state(ctx.tikv, ctx.store, timeout=ctx.settings.eviction_timeout, now=ctx.now)
+    if not state.over:
+        message = "pod must be recreated when its leaders are evicted"
+        return wait(message) if state.left is None else retry(state.left, message)
+    if state.timed_out:
+        ctx.events.warning(ctx.tikv, "LeaderEvictionTimeout", "pod is recreated although it still has leaders")
+    await _delete(ctx, current)
+    ctx.pod_deleted = True
+    return wait("pod is deleted to be recreated")
+
+
+async def _down_elsewhere(ctx: TiKVContext, pd: PDHandle) -> str:
+    """Return why the cluster cannot spare this store now; empty if it can."""
+    try:
+        down = await pd.client.down_peers()
+    except PDError as error:
+        return f"pd does not tell which peers are down: {error.message}"
+    count = down.elsewhere(ctx.store.id if ctx.store is not None else "")
+    return f"{count} regions have a down peer on another store" if count else ""
+
+
+async def _change_in_place(ctx: TiKVContext, current: Pod, expected: Pod) -> Result:
+    try:
+        ctx.pod = await ctx.client.apply(expected)
+    except Invalid as error:
+        # Rendered differently than when the pod was made (by another version of an operator, or under another PD address):
+        # a running pod can't take that over, and need not.
+        ctx.pod = await _change_metadata(ctx, current, expected)
+        return complete(f"pod is left as it is until its next restart: {error.message}")
+    return complete("pod is synced")
+
+
+async def _change_metadata(ctx: TiKVContext, current: Pod, expected: Pod) -> Pod:
+    changes = {
+        name: different
+        for name, wanted, present in (
+            ("labels", expected.metadata.labels, current.metadata.labels),
+            ("annotations", expected.metadata.annotations, current.metadata.annotations),
+        )
+        if (different := {key: value for key, value in wanted.items() if present.get(key) != value})
+    }
+    if not changes:
+        return current
+    patch: dict[str, Any] = {"metadata": changes}
+    return await ctx.client.patch(Pod, current.key, merge_patch(patch))
+
+
+async def _delete(ctx: TiKVContext, current: Pod) -> None:
+    """Delete a pod with time to hand over its regions; one that is being deleted may get less time, never more."""
+    regions = ctx.store.region_count if ctx.store is not None else 0
+    grace = grace_period(regions, ctx.settings.min_grace_period)
+    given = current.metadata.deletion_grace_period_seconds
+    if given is not None and given <= grace:
+        return
+    try:
+        await ctx.client.delete(
+            Pod, current.key, grace_period=grace, preconditions=Preconditions(uid=current.metadata.uid)
+        )
+    except NotFound:
+        return  # gone is what was wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ CRDS = REPOSITORY / "config" / "crd"
 SAMPLE = REPOSITORY / "config" / "samples" / "basic"
 
 
+@functools.cache
 def definitions() -> dict[str, Any]:
     return {found["spec"]["names"]["kind"]: found["spec"] for found in map(yaml.safe_load, crd_manifests().values())}
 

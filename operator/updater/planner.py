@@ -134,7 +134,7 @@ def plan(instances: Sequence[I], target: Target) -> Plan[I]:
         instances: all of the group, sorted by name.
 
     Raises:
-        ValueError: the group's topologies can't be used.
+        SpecInvalid: the group's topologies can't be used.
     """
     planner = _Planner(instances, target)
     available_after = planner.available_after()

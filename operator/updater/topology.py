@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import final
 
 from tikv_operator.api import EvenlySpread, SchedulePolicy
+from tikv_operator.common.errors import SpecInvalid
 
 __all__ = ["Spread", "TopologyPolicy", "evenly_spread"]
 
@@ -97,7 +98,7 @@ class TopologyPolicy:
         instances: name, topology and "is of the wanted revision" of every instance that stays.
 
     Raises:
-        ValueError: a topology is empty, so that nothing could be placed by it.
+        SpecInvalid: a topology is empty, so that nothing could be placed by it.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class TopologyPolicy:
         places = [(place.topology, place.weight or 1) for place in (spread.topologies if spread is not None else ())]
         if any(not topology for topology, _ in places):
             msg = "a topology of the policy EvenlySpread is empty"
-            raise ValueError(msg)
+            raise SpecInvalid(msg)
         self._all = Spread(places)
         self._updated = Spread(places)
         for name, topology, updated in instances:

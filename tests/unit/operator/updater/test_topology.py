@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tikv_operator.api import EvenlySpread, SchedulePolicy, ScheduleTopology
+from tikv_operator.common.errors import SpecInvalid
 from tikv_operator.updater.topology import Spread, TopologyPolicy, evenly_spread
 
 ZONES = ({"zone": "a"}, {"zone": "b"}, {"zone": "c"})
@@ -116,7 +117,7 @@ def test_an_instance_that_is_back_counts_at_its_place() -> None:
 
 
 def test_an_empty_topology_is_an_error() -> None:
-    with pytest.raises(ValueError, match="empty"):
+    with pytest.raises(SpecInvalid, match="empty"):
         TopologyPolicy(EvenlySpread(topologies=[ScheduleTopology(topology={})]))
 
 

@@ -1,0 +1,27 @@
+"""Tasks that look: the Cluster and its groups."""
+
+from __future__ import annotations
+
+from controller_runtime.task import Result, complete, task
+from tikv_operator.api import Cluster
+from tikv_operator.cluster.tasks.state import ClusterContext
+from tikv_operator.common.membership import groups_of
+
+__all__ = ["cluster", "groups"]
+
+
+@task("Context")
+async def cluster(ctx: ClusterContext) -> Result:
+    """Read the Cluster; None if it is gone. Then nobody needs its PD client any more."""
+    ctx.found = await ctx.client.find(Cluster, ctx.key)
+    if ctx.found is None:
+        ctx.pds.deregister(ctx.key)
+        return complete("the cluster is gone")
+    return complete("read the cluster")
+
+
+@task("ContextGroups")
+async def groups(ctx: ClusterContext) -> Result:
+    """Read all groups that name this Cluster."""
+    ctx.groups = await groups_of(ctx.client, ctx.cluster)
+    return complete(f"{len(ctx.groups)} groups")

@@ -1,0 +1,114 @@
+"""Tasks that say how the Cluster is: the size of its components, conditions over its groups, and the write."""
+
+from __future__ import annotations
+
+from controller_runtime.client import ApiError
+from controller_runtime.task import Result, complete, task
+from tikv_operator.api import ComponentStatus
+from tikv_operator.cluster.tasks.state import ClusterContext, is_deleting, is_suspending, pd_is_lost
+from tikv_operator.common.conditions import READY, SUSPENDED, SYNCED, find_condition, set_condition
+from tikv_operator.common.errors import SpecInvalid
+from tikv_operator.common.instances import cond_true_for_cluster
+from tikv_operator.common.membership import GROUP_KINDS
+
+__all__ = ["components", "conditions", "failure", "write"]
+
+PROGRESSING = "Progressing"
+AVAILABLE = "Available"
+
+
+@task("Components")
+async def components(ctx: ClusterContext) -> Result:
+    """Add up the wanted instances of each component that has a group."""
+    sizes: dict[str, int] = {}
+    for group_kind in GROUP_KINDS:
+        for group in ctx.groups:
+            if isinstance(group, group_kind.kind):
+                sizes[group_kind.component] = sizes.get(group_kind.component, 0) + group.spec.replicas
+    ctx.status.components = [ComponentStatus(kind=kind, replicas=sizes[kind]) for kind in sorted(sizes)] or None
+    return complete(", ".join(f"{kind} {sizes[kind]}" for kind in sorted(sizes)) or "no groups")
+
+
+@task("Conditions")
+async def conditions(ctx: ClusterContext) -> Result:
+    """Say what can be said of the Cluster as a whole. A group counts only for the Cluster's current generation."""
+    if is_deleting(ctx):
+        _set(ctx, PROGRESSING, True, "ClusterDeletion", "Cluster is being deleted")
+    else:
+        _set(ctx, PROGRESSING, True, "ClusterCreation", "Cluster is being created")
+    _set_available(ctx)
+    _set_over_groups(ctx, READY, "ClusterReady")
+    _set_over_groups(ctx, SYNCED, "ClusterSynced")
+    if not is_suspending(ctx):
+        _set(ctx, SUSPENDED, False, "ClusterSuspend", "Cluster is not suspended")
+    elif _lacking(ctx, SUSPENDED):
+        _set(ctx, SUSPENDED, False, "ClusterSuspend", "Cluster is suspending")
+    else:
+        _set(ctx, SUSPENDED, True, "ClusterSuspend", "Cluster is suspended")
+    return complete("set the conditions")
+
+
+@task("Status")
+async def write(ctx: ClusterContext) -> Result:
+    """Write the status if anything in it changed."""
+    ctx.status.observed_generation = ctx.cluster.metadata.generation
+    before = ctx.cluster.metadata.resource_version
+    ctx.found = await ctx.client.update_status(ctx.cluster)
+    return complete("unchanged" if ctx.cluster.metadata.resource_version == before else "updated status")
+
+
+async def failure(ctx: ClusterContext, failed_task: str, result: Result) -> None:
+    """Persist why a run failed, if the same will fail again until somebody changes something."""
+    error = result.error
+    permanent = isinstance(error, SpecInvalid) or (isinstance(error, ApiError) and not error.retryable)
+    if ctx.found is None or not permanent:
+        return
+    message = f"{failed_task}: {result.message}"
+    known = find_condition(ctx.status.conditions, SYNCED)
+    if known is None or known.message != message:
+        ctx.events.warning(ctx.cluster, "ReconcileFailed", message)
+    _set(ctx, SYNCED, False, "ReconcileFailed", message)
+    await ctx.client.update_status(ctx.cluster)
+
+
+def _set_available(ctx: ClusterContext) -> None:
+    """A cluster is available if its TiDBs are, and of those nothing is known here; without PD it certainly isn't."""
+    message = "Cluster is not available"
+    if pd_is_lost(ctx) and ctx.pd is not None:
+        message = f"{message}: PD at {ctx.status.pd} does not answer"
+        known = find_condition(ctx.status.conditions, AVAILABLE)
+        if known is None or known.message != message:
+            ctx.events.warning(ctx.cluster, "PDUnreachable", f"PD at {ctx.status.pd} does not answer: {ctx.pd.error}")
+    _set(ctx, AVAILABLE, False, "ClusterAvailable", message)
+
+
+def _set_over_groups(ctx: ClusterContext, type: str, reason: str) -> None:  # noqa: A002
+    lacking = _lacking(ctx, type)
+    if not ctx.groups:
+        _set(ctx, type, False, reason, "No Groups are currently observed by the controller cache")
+    elif lacking:
+        message = f"Groups not satisfying {type} for the current Cluster generation: {', '.join(lacking)}"
+        _set(ctx, type, False, reason, message)
+    else:
+        _set(ctx, type, True, reason, f"All Groups have {type}=True for the current Cluster generation")
+
+
+def _lacking(ctx: ClusterContext, type: str) -> list[str]:  # noqa: A002
+    generation = ctx.cluster.metadata.generation
+    return [
+        f"{group.kind}/{group.metadata.name}"
+        for group in ctx.groups
+        if not cond_true_for_cluster(group, type, generation)
+    ]
+
+
+def _set(ctx: ClusterContext, type: str, status: bool, reason: str, message: str) -> None:  # noqa: A002
+    set_condition(
+        ctx.status.conditions,
+        type,
+        status,
+        reason,
+        message,
+        generation=ctx.cluster.metadata.generation,
+        now=ctx.clock.now(),
+    )

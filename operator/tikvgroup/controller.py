@@ -1,0 +1,114 @@
+"""The TiKVGroup controller: a number of alike TiKVs, kept at the right number and the right revision.
+
+`pipeline` is one reconcile, to be read from top to bottom. Nothing in it waits or polls: what has to happen elsewhere first
+(an instance becoming ready, a PD group being upgraded, a Cluster appearing) comes back as an event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from controller_runtime import Controller, ExponentialBackoff, Manager
+from controller_runtime.api import ObjectKey
+from controller_runtime.api.k8s import ControllerRevision, Service
+from controller_runtime.cache import CacheEvent
+from controller_runtime.predicate import generation_changed, resource_version_changed, spec_or_lifecycle_changed
+from controller_runtime.reconcile import Context, Request, Requeue
+from controller_runtime.task import Node, ReportStore, Runner, TaskMetrics, block, if_break
+from tikv_operator.api import Cluster, PDGroup, TiKV, TiKVGroup
+from tikv_operator.common.membership import CLUSTER_INDEX, cluster_key, declare, members
+from tikv_operator.common.settings import Settings
+from tikv_operator.pdclient import PDClients
+from tikv_operator.tikvgroup.allocation import NameAllocator
+from tikv_operator.tikvgroup.tasks import ctx, finalizer, revision, status, svc, updater
+from tikv_operator.tikvgroup.tasks.state import (
+    GroupContext,
+    cluster_is_missing,
+    cluster_is_paused,
+    features_are_not_copied,
+    is_deleting,
+    is_gone,
+    is_suspending,
+)
+from tikv_operator.tikvgroup.upgrade import BEFORE_TIKV, is_upgrade
+
+__all__ = ["NAME", "controller", "pipeline"]
+
+NAME = "tikvgroup"
+
+
+def pipeline() -> Node[GroupContext]:
+    """One reconcile of a TiKVGroup."""
+    return block(
+        ctx.group,
+        if_break(is_gone),
+        ctx.instances,
+        ctx.cluster,
+        # Deletion needs neither the Cluster nor its permission: a group never hangs on a Cluster that is gone or paused.
+        if_break(
+            is_deleting, finalizer.remove, if_break(is_gone), status.ready, status.synced, status.replicas, status.write
+        ),
+        if_break(cluster_is_missing, status.cluster_missing, status.selected, status.replicas, status.write),
+        if_break(cluster_is_paused),
+        if_break(features_are_not_copied, ctx.features),
+        finalizer.add,
+        revision.choose,
+        if_break(
+            is_suspending, status.suspended, status.ready, status.synced, status.selected, status.replicas, status.write
+        ),
+        svc.service,
+        updater.update,
+        status.selected,
+        status.suspended,
+        status.ready,
+        status.synced,
+        status.replicas,
+        status.write,
+        revision.truncate,
+    )
+
+
+def controller(
+    manager: Manager, pds: PDClients, settings: Settings, *, metrics: TaskMetrics, reports: ReportStore
+) -> Controller:
+    """Return the controller, to be added to the manager.
+
+    Args:
+        pds: not needed: a group never asks PD.
+        metrics, reports: where the tasks' results go, shared by all controllers.
+    """
+    cache = manager.cache
+    declare(cache, TiKVGroup, TiKV, Cluster, PDGroup, Service, ControllerRevision)
+    names = NameAllocator()
+    runner = Runner(NAME, pipeline(), metrics=metrics, reports=reports, clock=manager.clock, on_failure=status.failure)
+
+    async def reconcile(context: Context, request: Request) -> Requeue | None:
+        run = GroupContext(
+            client=context.client,
+            clock=context.clock,
+            log=context.log,
+            events=context.events,
+            key=request.key,
+            settings=settings,
+            names=names,
+        )
+        return await runner.run(run, request, context.log)
+
+    def held_back(event: CacheEvent) -> Iterable[ObjectKey]:
+        """Map a group that is upgraded before TiKV to the groups that may be waiting for it."""
+        for cluster in cluster_key(event):
+            waiting = cache.list(TiKVGroup, namespace=cluster.namespace, index=(CLUSTER_INDEX, cluster.name))
+            yield from (group.key for group in waiting if is_upgrade(group))
+
+    built = Controller(
+        NAME,
+        reconcile,
+        workers=settings.workers,
+        rate_limiter=ExponentialBackoff(settings.backoff_base, settings.backoff_max),
+    )
+    built.reconciles(TiKVGroup, spec_or_lifecycle_changed)
+    for owned in (TiKV, Service, ControllerRevision):
+        built.owns(owned, resource_version_changed)
+    for predecessor in BEFORE_TIKV:
+        built.watches(predecessor, held_back, resource_version_changed)
+    return built.watches(Cluster, members(cache, TiKVGroup), generation_changed)

@@ -1,0 +1,44 @@
+"""Tasks that look: the group, its instances, its Cluster."""
+
+from __future__ import annotations
+
+from controller_runtime.api import ObjectKey, selector
+from controller_runtime.task import Result, complete, task, wait
+from tikv_operator.api import Cluster, TiKV, TiKVGroup
+from tikv_operator.tikvgroup.build import group_labels
+from tikv_operator.tikvgroup.tasks.state import GroupContext
+
+__all__ = ["cluster", "features", "group", "instances"]
+
+
+@task("ContextObject")
+async def group(ctx: GroupContext) -> Result:
+    """Read the group; None if it is gone."""
+    ctx.found = await ctx.client.find(TiKVGroup, ctx.key)
+    if ctx.found is None:
+        ctx.names.forget(ctx.key)
+        return complete("the group is gone")
+    return complete("read the group")
+
+
+@task("ContextSlice")
+async def instances(ctx: GroupContext) -> Result:
+    """Read the group's instances, by name."""
+    labels = selector(group_labels(ctx.group))
+    ctx.instances = await ctx.client.list(TiKV, namespace=ctx.key.namespace, labels=labels)
+    ctx.names.observe(ctx.group, [instance.metadata.name for instance in ctx.instances])
+    return complete(f"{len(ctx.instances)} instances")
+
+
+@task("ContextCluster")
+async def cluster(ctx: GroupContext) -> Result:
+    """Read the group's Cluster; a missing one is waited for."""
+    name = ctx.group.spec.cluster.name
+    ctx.cluster = await ctx.client.find(Cluster, ObjectKey(ctx.key.namespace, name))
+    return complete("read the cluster") if ctx.cluster is not None else wait(f"cluster {name} does not exist")
+
+
+@task("Features")
+async def features(ctx: GroupContext) -> Result:
+    """Say what is waited for while the Cluster's features have not been copied yet."""
+    return wait("wait until the features of the cluster are copied to the group")

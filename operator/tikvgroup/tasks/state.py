@@ -1,0 +1,127 @@
+"""What one reconcile of a TiKVGroup works with and has found out so far.
+
+A context belongs to one run: tasks read it and write it, one after the other. Conditions of the pipeline are plain functions
+of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from controller_runtime.api import ObjectKey
+from controller_runtime.client import Client
+from controller_runtime.clock import Clock
+from controller_runtime.reconcile import EventRecorder, Logger
+from tikv_operator.api import Cluster, TiKV, TiKVGroup, TiKVGroupStatus
+from tikv_operator.common.settings import Settings
+from tikv_operator.tikvgroup.allocation import NameAllocator
+from tikv_operator.tikvgroup.build import Blueprint
+
+__all__ = [
+    "GroupContext",
+    "Revisions",
+    "cluster_is_missing",
+    "cluster_is_paused",
+    "features_are_not_copied",
+    "is_deleting",
+    "is_gone",
+    "is_suspending",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """The revisions of a group.
+
+    Attributes:
+        update: the one its spec amounts to.
+        current: the name of the one all instances were last at.
+        previous: what instances of `current` are made from; None if that is not known any more.
+        collision_count: how often the name of `update` was taken.
+    """
+
+    update: Blueprint
+    current: str
+    previous: Blueprint | None
+    collision_count: int
+
+
+@dataclass(slots=True, kw_only=True)
+class GroupContext:
+    """See the module docstring.
+
+    Attributes:
+        found: the group; None if it is gone.
+        cluster: the group's Cluster; None if it does not exist.
+        instances: the group's TiKVs as the run began, sorted by name.
+        revisions: None until they are chosen.
+        waiting_for: why instances are not updated now, for the status.
+    """
+
+    client: Client
+    clock: Clock
+    log: Logger
+    events: EventRecorder
+    key: ObjectKey
+    settings: Settings
+    names: NameAllocator
+    found: TiKVGroup | None = None
+    cluster: Cluster | None = None
+    instances: list[TiKV] = field(default_factory=list)
+    revisions: Revisions | None = None
+    waiting_for: str = ""
+
+    @property
+    def group(self) -> TiKVGroup:
+        """The group, in tasks that run only if there is one."""
+        if self.found is None:
+            msg = f"TiKVGroup {self.key} is gone"
+            raise AssertionError(msg)
+        return self.found
+
+    @property
+    def status(self) -> TiKVGroupStatus:
+        """The group's status, to be changed in place."""
+        if self.group.status is None:
+            self.group.status = TiKVGroupStatus()
+        return self.group.status
+
+    @property
+    def cluster_generation(self) -> int:
+        return 0 if self.cluster is None else self.cluster.metadata.generation
+
+    @property
+    def min_ready_seconds(self) -> float:
+        own = self.group.spec.min_ready_seconds
+        return self.settings.default_min_ready_seconds if own is None else float(own)
+
+
+Condition = Callable[[GroupContext], bool]
+
+
+def is_gone(ctx: GroupContext) -> bool:
+    return ctx.found is None
+
+
+def is_deleting(ctx: GroupContext) -> bool:
+    return ctx.group.metadata.deletion_timestamp is not None
+
+
+def cluster_is_missing(ctx: GroupContext) -> bool:
+    return ctx.cluster is None
+
+
+def cluster_is_paused(ctx: GroupContext) -> bool:
+    return ctx.cluster is not None and bool(ctx.cluster.spec.paused)
+
+
+def features_are_not_copied(ctx: GroupContext) -> bool:
+    """The Cluster controller copies the Cluster's features; until it has, nothing may be made from them."""
+    wanted = [gate.name for gate in (ctx.cluster.spec.feature_gates or ())] if ctx.cluster is not None else []
+    return (ctx.group.spec.features or []) != wanted
+
+
+def is_suspending(ctx: GroupContext) -> bool:
+    action = ctx.cluster.spec.suspend_action if ctx.cluster is not None else None
+    return action is not None and bool(action.suspend_compute)

@@ -7,6 +7,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src
 COPY operator operator
 COPY runtime runtime
+COPY config/samples config/samples
 RUN python -m pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
  && python -m venv /opt/tikv-operator \
  && /opt/tikv-operator/bin/python -m pip install --no-cache-dir --constraint constraints.txt /wheels/*.whl

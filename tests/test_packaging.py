@@ -65,7 +65,7 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path,
     folder = tmp_path_factory.mktemp("dist")
     tree = folder / "tree"
     ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
-    for name in ("src", "operator", "runtime"):
+    for name in ("src", "operator", "runtime", "config"):
         shutil.copytree(ROOT / name, tree / name, symlinks=True, ignore=ignored)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tree)
@@ -98,6 +98,13 @@ def test_wheel_from_the_source_distribution_is_the_same(distributions: tuple[Pat
     assert zipfile.ZipFile(from_tree).namelist() == zipfile.ZipFile(from_sdist).namelist()
     with tarfile.open(sdist) as archive:
         assert any(name.endswith("src/tikv_operator/tikv/__init__.py") for name in archive.getnames())
+
+
+def test_wheels_have_the_sample_of_the_demo(distributions: tuple[Path, Path, Path]) -> None:
+    sample = {f"tikv_operator/demo/sample/{path.name}" for path in (ROOT / "config/samples/basic").glob("*.yaml")}
+    assert len(sample) == 3
+    for wheel in distributions[1:]:
+        assert sample <= set(zipfile.ZipFile(wheel).namelist())
 
 
 def test_wheel_has_everything_that_is_imported_here(distributions: tuple[Path, Path, Path]) -> None:

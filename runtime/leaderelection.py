@@ -63,6 +63,12 @@ class LeaseTimings:
         """How long one attempt may take."""
         return min(max(1.0, self.renew_deadline / 2), self.renew_deadline)
 
+    def pause(self, left: float) -> float:
+        """How long to wait before the next attempt at a renewal, with `left` until the deadline: near the end, less."""
+        if left <= self.retry_period / 5:
+            return max(0.0, left)
+        return min(self.retry_period, left / 2)
+
 
 @dataclass(frozen=True, slots=True)
 class LeaseRecord:
@@ -243,7 +249,7 @@ class LeaderElector:
         state = self._state
         try:
             while True:
-                await asyncio.sleep(min(self._timings.retry_period, max(0.0, state.give_up_at - loop.time())))
+                await asyncio.sleep(self._timings.pause(state.give_up_at - loop.time()))
                 left = state.give_up_at - loop.time()
                 if left > 0:
                     await self._attempt(min(self._timings.attempt, left))
@@ -267,7 +273,7 @@ class LeaderElector:
         """
         self._state.resign()
         try:
-            async with asyncio.timeout(self._timings.renew_deadline):
+            async with asyncio.timeout(self._timings.attempt):
                 while True:
                     if await self._try_release():
                         return

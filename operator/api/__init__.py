@@ -40,6 +40,7 @@ from tikv_operator.api.common import (
     UpdateStrategy,
 )
 from tikv_operator.api.features import Feature, FeatureName
+from tikv_operator.api.kinds import KINDS
 from tikv_operator.api.pd import PD, PDPorts, PDServer, PDSpec, PDStatus, PDTemplateSpec
 from tikv_operator.api.pdgroup import PDGroup, PDGroupSpec, PDGroupStatus, PDTemplate
 from tikv_operator.api.status import CommonStatus, GroupStatus
@@ -60,6 +61,7 @@ from tikv_operator.api.tikvgroup import TiKVGroup, TiKVGroupSpec, TiKVGroupStatu
 __all__ = [
     "API_VERSION",
     "GROUP",
+    "KINDS",
     "PD",
     "VERSION",
     "CertificateSecrets",

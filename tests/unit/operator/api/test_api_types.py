@@ -10,6 +10,7 @@ import yaml
 
 from controller_runtime.api import Condition, Object, ObjectMeta, decode, encode, to_builtins
 from tikv_operator.api import (
+    KINDS,
     PD,
     Cluster,
     ClusterReference,
@@ -31,7 +32,7 @@ from tikv_operator.api import (
     Volume,
     VolumeMount,
 )
-from tikv_operator.api.manifests import KINDS, crd_manifests
+from tikv_operator.api.manifests import crd_manifests
 
 DATA = Volume(name="data", mounts=[VolumeMount(type="data")], storage="10Gi")
 

@@ -11,7 +11,8 @@ import yaml
 
 from controller_runtime.api import decode, encode
 from helpers.crd_check import violations
-from tikv_operator.api.manifests import KINDS, crd_manifests
+from tikv_operator.api import KINDS
+from tikv_operator.api.manifests import crd_manifests
 
 REPOSITORY = Path(__file__).parents[4]
 CRDS = REPOSITORY / "config" / "crd"

@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import NamedTuple, final
 
 from prometheus_client import CollectorRegistry
 
 from controller_runtime.api.resource import ObjectKey
 from controller_runtime.clock import Clock
 from controller_runtime.reconcile import Logger
+from controller_runtime.source import FunctionSource
 from tikv_operator.api import Cluster
 from tikv_operator.common.names import tls_enabled
 from tikv_operator.common.settings import Settings
@@ -25,11 +26,8 @@ from tikv_operator.pdclient.connection import Connect, Connection, pd_url
 from tikv_operator.pdclient.handle import PDHandle
 from tikv_operator.pdclient.listeners import Listeners
 from tikv_operator.pdclient.metrics import PDMetrics
+from tikv_operator.pdclient.source import ClusterMap, cluster_source, store_source
 from tikv_operator.pdclient.tls import ClientSecrets, client_secrets
-
-if TYPE_CHECKING:
-    from controller_runtime.source import FunctionSource
-    from tikv_operator.pdclient.source import ClusterMap
 
 __all__ = ["PDClients"]
 
@@ -139,8 +137,6 @@ class PDClients:
 
     def source(self) -> FunctionSource:
         """Return a source of the keys of the TiKVs whose stores change."""
-        from tikv_operator.pdclient.source import store_source
-
         return store_source(self.listeners)
 
     def cluster_source(self, concerned: ClusterMap | None = None) -> FunctionSource:
@@ -149,8 +145,6 @@ class PDClients:
         Args:
             concerned: names other keys instead, e.g. all TiKVs of the Cluster.
         """
-        from tikv_operator.pdclient.source import cluster_source
-
         return cluster_source(self.listeners, concerned)
 
     # -- the runnable

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from controller_runtime.api.meta import ObjectMeta
 from controller_runtime.api.resource import ObjectKey
 from controller_runtime.clock import LoopClock
+from helpers.key_queue import KeyQueue
 from helpers.log_lines import LogLines
 from helpers.scripted_pd import News, ScriptedPD, wire_store
 from tikv_operator.api import (
@@ -267,3 +268,18 @@ async def test_listeners_hear_of_every_cluster_until_they_leave() -> None:
         w.clients.register(cluster("c"))
         await asyncio.sleep(1)
         assert news.take() == ([], 0)
+
+
+async def test_the_sources_feed_tikvs_and_clusters_from_a_real_poll() -> None:
+    w = World()
+    tikvs, clusters = KeyQueue(), KeyQueue()
+    async with w.running(), w.clients.source().start(tikvs.feed), w.clients.cluster_source().start(clusters.feed):
+        w.clients.register(cluster())
+        await asyncio.sleep(1)
+        assert (tikvs.take(), clusters.take()) == ([ObjectKey("ns1", "basic-a")], [KEY])
+        w.pds[KEY][0].stores[0]["store"]["node_state"] = 2
+        await asyncio.sleep(30)
+        assert (tikvs.take(), clusters.take()) == ([ObjectKey("ns1", "basic-a")], [])
+        w.pds[KEY][0].down = True
+        await asyncio.sleep(40)
+        assert (tikvs.take(), clusters.take()) == ([ObjectKey("ns1", "basic-a")], [KEY])

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from controller_runtime.api.resource import ObjectKey
-from controller_runtime.cache import Cache
-from controller_runtime.source import Feed, Source
-from helpers.log_lines import LogLines
+from controller_runtime.source import Source
+from helpers.key_queue import KeyQueue
 from tikv_operator.pdclient.listeners import Listeners
 from tikv_operator.pdclient.source import cluster_source, store_source
 
 BASIC = ObjectKey("ns1", "basic")
-
-
-class Queue:
-    """Keeps the keys that a source enqueues."""
-
-    def __init__(self) -> None:
-        self.keys: list[ObjectKey] = []
-
-    def __call__(self, key: ObjectKey, *, after: float = 0.0, priority: int = 0) -> None:
-        self.keys.append(key)
-
-    @property
-    def feed(self) -> Feed:
-        nothing = cast("Any", None)
-        return Feed(enqueue=self, cache=cast("Cache", nothing), log=LogLines(), failed=lambda: None)
 
 
 @pytest.mark.parametrize(
@@ -45,14 +29,14 @@ class Queue:
     ],
 )
 async def test_a_changed_store_is_the_key_of_its_tikv(address: str, key: ObjectKey | None) -> None:
-    listeners, queue = Listeners(), Queue()
+    listeners, queue = Listeners(), KeyQueue()
     async with store_source(listeners).start(queue.feed):
         listeners.stores_changed(BASIC, frozenset({address}))
     assert queue.keys == ([key] if key else [])
 
 
 async def test_many_stores_change_at_once() -> None:
-    listeners, queue = Listeners(), Queue()
+    listeners, queue = Listeners(), KeyQueue()
     async with store_source(listeners).start(queue.feed):
         listeners.stores_changed(BASIC, frozenset(f"basic-tikv-{n}.basic-tikv-peer.ns1:20160" for n in range(100)))
         listeners.cluster_changed(BASIC)
@@ -60,7 +44,7 @@ async def test_many_stores_change_at_once() -> None:
 
 
 async def test_a_changed_cluster_is_its_own_key() -> None:
-    listeners, queue = Listeners(), Queue()
+    listeners, queue = Listeners(), KeyQueue()
     async with cluster_source(listeners).start(queue.feed):
         listeners.stores_changed(BASIC, frozenset({"basic-tikv-a1.basic-tikv-peer.ns1:20160"}))
         listeners.cluster_changed(BASIC)
@@ -68,7 +52,7 @@ async def test_a_changed_cluster_is_its_own_key() -> None:
 
 
 async def test_a_changed_cluster_can_concern_others() -> None:
-    listeners, queue = Listeners(), Queue()
+    listeners, queue = Listeners(), KeyQueue()
     source = cluster_source(listeners, lambda cluster: [ObjectKey(cluster.namespace, f"tikv-{n}") for n in range(2)])
     async with source.start(queue.feed):
         listeners.cluster_changed(BASIC)
@@ -77,7 +61,7 @@ async def test_a_changed_cluster_can_concern_others() -> None:
 
 @pytest.mark.parametrize("make", [store_source, cluster_source])
 async def test_a_source_feeds_several_controllers_and_stops_with_each(make: Any) -> None:
-    listeners, one, two = Listeners(), Queue(), Queue()
+    listeners, one, two = Listeners(), KeyQueue(), KeyQueue()
     source: Source = make(listeners)
 
     def news() -> None:

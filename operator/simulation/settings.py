@@ -37,6 +37,8 @@ class SimulationSettings:
         nodes: how many nodes exist from the start, spread over the zones.
         provision_nodes: add a node when no node fits a pod's node selector, as an autoscaler would; without it such a
             pod stays unschedulable.
+        provision_storage_classes: add a storage class when a claim names one that doesn't exist; without it such a claim
+            stays pending.
         schedule_seconds: from a pod's creation until it is bound to a node.
         init_seconds: each init container runs so long.
         start_seconds: from a container's creation until its process runs; pulling the image is part of it.
@@ -74,6 +76,7 @@ class SimulationSettings:
     zones: tuple[str, ...] = ("a", "b", "c")
     nodes: int = 6
     provision_nodes: bool = True
+    provision_storage_classes: bool = True
     schedule_seconds: float = 0.05
     init_seconds: float = 0.1
     start_seconds: float = 0.3

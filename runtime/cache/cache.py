@@ -1,0 +1,301 @@
+"""The shared cache: one informer per kind, declared up front, read by everybody.
+
+Guarantees: kinds are mirrored only because somebody declared them; a read of any other kind or namespace, or before the
+first list is in, raises `NotCached` and says what to do, so that "not read" is never mistaken for "does not exist".
+
+Concurrency: for one event loop. `run` owns every task of every informer, also of kinds declared while it runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar, final, overload
+
+from prometheus_client import CollectorRegistry
+
+from controller_runtime.api.meta import Object
+from controller_runtime.api.resource import ObjectKey, Resource
+from controller_runtime.api.selectors import Selector
+from controller_runtime.cache.index import IndexFunction
+from controller_runtime.cache.informer import Informer
+from controller_runtime.cache.meta import Entry
+from controller_runtime.cache.observe import InformerMetrics, Logger
+from controller_runtime.client.errors import NotCached
+from controller_runtime.client.interface import Kind
+from controller_runtime.client.objects import as_object, missing, resource_of
+from controller_runtime.client.transport import Transport
+from controller_runtime.clock import Clock
+
+__all__ = ["Cache"]
+
+T = TypeVar("T", bound=Object)
+Untyped = dict[str, Any]
+
+
+@final
+class Cache:
+    """See the module docstring.
+
+    Args:
+        transport: how to reach the API server; it stays the caller's to close.
+        registry: where the informers' metrics are registered; None for no metrics.
+        log: gets a line when an informer's trouble begins and ends.
+    """
+
+    def __init__(
+        self, transport: Transport, *, clock: Clock, log: Logger, registry: CollectorRegistry | None = None
+    ) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._log = log
+        self._metrics = InformerMetrics(registry) if registry is not None else None
+        self._informers: dict[Resource, Informer] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    # Declaring
+
+    def declare(
+        self,
+        kind: Kind,
+        *,
+        namespace: str | Iterable[str] | None = None,
+        labels: Selector | None = None,
+        indexes: Mapping[str, IndexFunction] | None = None,
+        metadata_only: bool | None = None,
+    ) -> Informer:
+        """Mirror a kind, and return its informer.
+
+        Declaring a kind again returns the same informer; options left out then are as they were, indexes are added. Where
+        scopes matter, declare them before anybody declares the kind without.
+
+        Args:
+            namespace: one or several namespaces; all of them if it is left out or empty.
+            labels: mirror only objects that match.
+            indexes: functions by name; each gives an object's values (they get an entry: its `meta` costs nothing, its
+                `decode` some microseconds).
+            metadata_only: keep nothing but metadata.
+
+        Raises:
+            ValueError: an option differs from an earlier declaration, or a cluster-scoped kind is given a namespace.
+        """
+        resource = resource_of(kind)
+        namespaces = _namespaces(namespace)
+        if namespaces is not None and namespaces != ("",) and not resource.namespaced:
+            msg = f"{resource} is cluster-scoped: it cannot be cached by namespace"
+            raise ValueError(msg)
+        informer = self._informers.get(resource)
+        if informer is None:
+            return self._add(
+                Informer(
+                    self._transport,
+                    resource,
+                    namespaces=namespaces or ("",),
+                    labels=labels,
+                    metadata_only=bool(metadata_only),
+                    indexes=indexes,
+                    clock=self._clock,
+                    log=self._log,
+                )
+            )
+        for option, wanted, given in (
+            ("namespace", namespaces, informer.namespaces),
+            ("labels", labels, informer.labels),
+            ("metadata_only", metadata_only, informer.metadata_only),
+        ):
+            if wanted is not None and wanted != given:
+                msg = f"{resource} has been declared with {option}={given!r}; it cannot also have {wanted!r}"
+                raise ValueError(msg)
+        for name, function in (indexes or {}).items():
+            informer.store.add_index(name, function)
+        return informer
+
+    def _add(self, informer: Informer) -> Informer:
+        self._informers[informer.resource] = informer
+        if self._metrics is not None:
+            self._metrics.track(informer)
+        if self._group is not None:
+            self._group.create_task(informer.run(), name=f"informer {informer.name}")
+        return informer
+
+    def informer(self, kind: Kind) -> Informer:
+        """Return the informer of a declared kind.
+
+        Raises:
+            NotCached: nobody declared it.
+        """
+        resource = resource_of(kind)
+        try:
+            return self._informers[resource]
+        except KeyError:
+            name = resource.kind if isinstance(kind, Resource) else kind.__name__
+            msg = f"{resource} is not cached: call cache.declare({name}) before the manager runs, or read with client.live"
+            raise NotCached(msg) from None
+
+    def informers(self) -> tuple[Informer, ...]:
+        """Return the informers of all kinds declared by now."""
+        return tuple(self._informers.values())
+
+    # Running
+
+    async def run(self) -> None:
+        """Mirror all declared kinds, also those declared later, until cancelled.
+
+        Raises:
+            RuntimeError: it is running already.
+        """
+        if self._group is not None:
+            msg = "the cache is running already"
+            raise RuntimeError(msg)
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for informer in self._informers.values():
+                    group.create_task(informer.run(), name=f"informer {informer.name}")
+                await asyncio.Event().wait()  # for kinds declared later; ended by cancellation alone
+        finally:
+            self._group = None
+
+    async def wait_synced(self, timeout: float | None = None) -> None:
+        """Wait until every kind declared by now is in the cache, and its handlers know.
+
+        Args:
+            timeout: seconds; None to wait for ever.
+
+        Raises:
+            TimeoutError: some are not; the message names them, and why.
+        """
+        informers = self.informers()
+        try:
+            async with asyncio.timeout(timeout):
+                for informer in informers:
+                    await informer.wait_synced()
+        except TimeoutError:
+            late = [informer for informer in informers if not informer.synced]
+            msg = f"not cached within {timeout} s: {'; '.join(_state(informer) for informer in late)}"
+            raise TimeoutError(msg) from None
+
+    def health(self) -> str | None:
+        """Return why some kind cannot be up to date, or None."""
+        reasons = [_state(informer) for informer in self.informers() if informer.health() is not None]
+        return "; ".join(reasons) or None
+
+    # Reading
+
+    def caches(self, resource: Resource, namespace: str) -> bool:
+        """Return whether objects of this kind in this namespace can be read."""
+        informer = self._informers.get(resource)
+        return informer is not None and informer.synced and informer.covers(namespace) and not informer.metadata_only
+
+    def entry(self, kind: Kind, key: ObjectKey) -> Entry | None:
+        """Return the entry of an object, or None if there is no such object.
+
+        Raises:
+            NotCached: the kind or the namespace is not declared, or not in the cache yet.
+        """
+        return self._readable(kind, key.namespace).store.get(key)
+
+    def entries(
+        self, kind: Kind, *, namespace: str = "", labels: Selector | None = None, index: tuple[str, str] | None = None
+    ) -> list[Entry]:
+        """Return all matching entries, sorted by namespace and name.
+
+        Raises:
+            NotCached: the kind, the namespace or the index is not declared, or the kind not in the cache yet.
+        """
+        informer = self._readable(kind, namespace, whole=True)
+        try:
+            return informer.store.entries(namespace=namespace, labels=labels, index=index)
+        except KeyError as error:
+            msg = f"{informer.name}: {error.args[0]}; declare the kind with indexes={{...}}"
+            raise NotCached(msg) from None
+
+    @overload
+    def get(self, kind: type[T], key: ObjectKey) -> T: ...
+    @overload
+    def get(self, kind: Resource, key: ObjectKey) -> Untyped: ...
+    def get(self, kind: type[T] | Resource, key: ObjectKey) -> T | Untyped:
+        """Return one object, the caller's own.
+
+        Raises:
+            NotFound: there is none of that name.
+            NotCached: as `entry`.
+        """
+        entry = self.entry(kind, key)
+        if entry is None:
+            raise missing(resource_of(kind), key)
+        return as_object(kind, entry.raw)
+
+    @overload
+    def find(self, kind: type[T], key: ObjectKey) -> T | None: ...
+    @overload
+    def find(self, kind: Resource, key: ObjectKey) -> Untyped | None: ...
+    def find(self, kind: type[T] | Resource, key: ObjectKey) -> T | Untyped | None:
+        """Like `get`, with None for an object that does not exist."""
+        entry = self.entry(kind, key)
+        return None if entry is None else as_object(kind, entry.raw)
+
+    @overload
+    def list(
+        self,
+        kind: type[T],
+        *,
+        namespace: str = "",
+        labels: Selector | None = None,
+        index: tuple[str, str] | None = None,
+    ) -> list[T]: ...
+    @overload
+    def list(
+        self,
+        kind: Resource,
+        *,
+        namespace: str = "",
+        labels: Selector | None = None,
+        index: tuple[str, str] | None = None,
+    ) -> list[Untyped]: ...
+    def list(
+        self,
+        kind: type[T] | Resource,
+        *,
+        namespace: str = "",
+        labels: Selector | None = None,
+        index: tuple[str, str] | None = None,
+    ) -> list[T] | list[Untyped]:
+        """Return all matching objects, sorted by namespace and name; each is the caller's own."""
+        objects: Any = [
+            as_object(kind, entry.raw) for entry in self.entries(kind, namespace=namespace, labels=labels, index=index)
+        ]
+        return objects  # type: ignore[no-any-return]  # one of the two, as the overloads say
+
+    # Writing through
+
+    def accept(self, resource: Resource, raw: bytes) -> None:
+        """Take over the object that a write returned, so that the next read sees it; nothing for a kind not cached."""
+        informer = self._informers.get(resource)
+        if informer is not None:
+            informer.accept(raw)
+
+    def _readable(self, kind: Kind, namespace: str, *, whole: bool = False) -> Informer:
+        informer = self.informer(kind)
+        scope = namespace if informer.resource.namespaced else ""
+        if not informer.covers(scope) and not (whole and not namespace):
+            msg = f"{informer.name} in namespace {namespace!r} is not cached: it was declared for {informer.namespaces}"
+            raise NotCached(msg)
+        if not informer.synced:
+            msg = f"not in the cache yet: await cache.wait_synced() first ({_state(informer)})"
+            raise NotCached(msg)
+        if informer.metadata_only and not isinstance(kind, Resource):
+            msg = f"{informer.name}: only metadata is cached; declare it without metadata_only, or read its entries"
+            raise NotCached(msg)
+        return informer
+
+
+def _namespaces(namespace: str | Iterable[str] | None) -> tuple[str, ...] | None:
+    if namespace is None:
+        return None
+    names = (namespace,) if isinstance(namespace, str) else tuple(sorted(set(namespace)))
+    return ("",) if "" in names or not names else names
+
+
+def _state(informer: Informer) -> str:
+    return f"{informer.name}: {informer.health() or 'no complete list yet'}"

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Final, final
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from tikv_operator.pdclient.errors import PDUnexpectedAnswer, PDUnreachable
@@ -86,7 +87,7 @@ class DirectRequester:
         except TimeoutError as error:
             message = f"no answer from {url} within {timeout:g} s"
             raise self._failed(chosen, message, timed_out=True) from error
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
             raise self._failed(chosen, f"the exchange with {url} broke: {_say(error)}") from error
         if answer.status in (502, 503, 504):
             self._move_on(chosen)
@@ -128,7 +129,7 @@ class DirectRequester:
             self._base = self._bases[(self._bases.index(base) + 1) % len(self._bases)]
 
 
-def _say(error: aiohttp.ClientError | OSError) -> str:
+def _say(error: aiohttp.ClientError | HttpProcessingError | OSError) -> str:
     """Return what went wrong, without aiohttp's repetition of where."""
     match error:
         case aiohttp.ClientConnectorCertificateError():

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from controller_runtime.client.errors import ClientError
+from controller_runtime.client.errors import ClientError, RequestTimeout
 from controller_runtime.client.transport import Request, Response, Transport
 from tikv_operator.pdclient.errors import PDUnexpectedAnswer, PDUnreachable
 from tikv_operator.pdclient.requester import MAX_BODY, PDResponse
@@ -118,7 +118,7 @@ class ServiceProxyRequester:
             response = await self._transport.request(request)
         except ClientError as error:
             msg = f"cannot reach PD through the API server: {error}"
-            raise PDUnreachable(msg) from error
+            raise PDUnreachable(msg, timed_out=isinstance(error, RequestTimeout)) from error
         if len(response.body) > self._max_body:
             msg = f"PD's answer to {method} {path} is longer than {self._max_body} bytes"
             raise PDUnexpectedAnswer(msg, status=response.status)

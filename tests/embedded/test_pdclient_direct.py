@@ -154,6 +154,30 @@ async def test_pd_stops_in_the_middle_of_its_answer() -> None:
         assert len(pd.seen) == 1, "a write is not: PD may have carried it out"
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"HELLO WORLD\r\n\r\n", id="no HTTP"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", id="a bad header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", id="a bad chunk"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 10**6 + b"\r\n\r\n", id="an endless header"),
+        pytest.param(b"", id="nothing"),
+    ],
+)
+async def test_something_else_listens_at_pds_address(answer: bytes) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        async with client_of(f"http://127.0.0.1:{port}") as client:
+            with pytest.raises(PDUnreachable):
+                await client.stores()
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_an_answer_beyond_all_measure_is_refused(chunked: bool) -> None:
     async def flood(request: web.Request) -> web.StreamResponse:

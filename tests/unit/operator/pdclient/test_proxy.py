@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from controller_runtime.client.errors import Forbidden, TransportError
+from controller_runtime.client.errors import Forbidden, RequestTimeout, TransportError
 from controller_runtime.client.transport import Response
 from helpers.fake_transport import FakeTransport
 from tikv_operator.pdclient import PDClient, PDError, PDNotFound, PDUnexpectedAnswer, PDUnreachable
@@ -117,6 +117,13 @@ async def test_no_answer_from_the_api_server_is_no_answer_from_pd(error: Excepti
     pd = ServiceProxyRequester(FakeTransport(error), URL)
     with pytest.raises(PDUnreachable, match="through the API server"):
         await pd.request("GET", "/x", timeout=3)
+
+
+async def test_a_time_out_on_the_way_is_told_as_one() -> None:
+    pd = ServiceProxyRequester(FakeTransport(RequestTimeout("no answer within 3 s")), URL)
+    with pytest.raises(PDUnreachable) as raised:
+        await pd.request("GET", "/x", timeout=3)
+    assert raised.value.timed_out
 
 
 async def test_an_answer_beyond_all_measure_is_refused() -> None:

@@ -200,7 +200,7 @@ class PDHandle:
     async def _take(self) -> PDSnapshot:
         loop = asyncio.get_running_loop()
         started = loop.time()
-        slow = self._slowly_read is None or started - self._slowly_read >= self._settings.pd_poll
+        slow = self._slow_parts_due(started)
         limit = 2 * self._settings.pd_timeout
         try:
             async with asyncio.timeout(limit):
@@ -214,6 +214,12 @@ class PDHandle:
             self._slowly_read = started
             self._requester.learn(snapshot.members.client_urls)
         return snapshot
+
+    def _slow_parts_due(self, now: float) -> bool:
+        """Whether to look, too, at what seldom changes: credentials, configuration and members."""
+        if self._slowly_read is None or self._snapshot is None or not self._snapshot.cluster_id:
+            return True
+        return now - self._slowly_read >= self._settings.pd_poll
 
     def observe(self, snapshot: PDSnapshot) -> None:
         """Take `snapshot` as the newest look at PD, and tell the listeners what changed."""

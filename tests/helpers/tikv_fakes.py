@@ -122,17 +122,17 @@ def make_node(**labels: str) -> Node:
 
 
 def with_condition(
-    tikv: TiKV, type: str, status: bool, reason: str, *, age: float = 60.0, generation: int | None = None
+    tikv: TiKV, name: str, status: bool, reason: str, *, age: float = 60.0, generation: int | None = None
 ) -> TiKV:
     """Add a persisted condition that has had its status for `age` seconds."""
     tikv.status = tikv.status or TiKVStatus()
     observed = tikv.metadata.generation if generation is None else generation
-    set_condition(tikv.status.conditions, type, status, reason, "", generation=observed, now=NOW - age)
+    set_condition(tikv.status.conditions, name, status, reason, "", generation=observed, now=NOW - age)
     return tikv
 
 
-def condition(tikv: TiKV, type: str) -> Condition | None:
-    return next((found for found in (tikv.status or TiKVStatus()).conditions if found.type == type), None)
+def condition(tikv: TiKV, name: str) -> Condition | None:
+    return next((found for found in (tikv.status or TiKVStatus()).conditions if found.type == name), None)
 
 
 def summary(tikv: TiKV) -> dict[str, str]:

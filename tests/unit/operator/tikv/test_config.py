@@ -115,11 +115,22 @@ class TestGolden:
         assert config('log.level = "info"') == f"[log]\nlevel = 'info'\n\n{PLAIN}"
 
     def test_f_every_type_of_value(self) -> None:
-        text = "\n".join(["a=1.5", "b=true", "c=[1,2]", "d=2024-01-01T00:00:00Z", 'e="it\'s"', r'f="tab\t\n"'])
-        values = "\n".join(
-            ["a = 1.5", "b = true", "c = [1, 2]", "d = 2024-01-01T00:00:00Z", 'e = "it\'s"', r'f = "tab\t\n"']
-        )
-        assert config(text) == f"{values}\n\n{PLAIN}"
+        text = r"""
+a=1.5
+b=true
+c=[1,2]
+d=2024-01-01T00:00:00Z
+e="it's"
+f="tab\t\n"
+"""
+        values = r"""a = 1.5
+b = true
+c = [1, 2]
+d = 2024-01-01T00:00:00Z
+e = "it's"
+f = "tab\t\n"
+"""
+        assert config(text) == f"{values}\n{PLAIN}"
 
     @pytest.mark.parametrize("text", ["server.addr = ''", "pd.endpoints = []"])
     def test_g_a_managed_field_may_be_there_if_it_is_empty(self, text: str) -> None:

@@ -1,0 +1,301 @@
+"""Who owns which field, and server-side apply (Kubernetes API concepts, "Server-Side Apply").
+
+- A plain write gives its manager every field that it changed, and takes them from everybody else.
+- An apply merges the manager's configuration into the live object, removes what the manager applied before but no longer
+  does (unless another manager owns it too), and fails with a conflict where it would change another manager's field.
+
+Managers are told apart by name, operation, API version and subresource, as on a real server. Everything here is pure;
+objects come in and go out without `metadata.managedFields`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from controller_runtime.envtest.fieldset import (
+    FieldSet,
+    Path,
+    applied_fields,
+    compare,
+    contains,
+    element_of,
+    keep_under,
+    minus,
+    path_text,
+    paths_of,
+    plus,
+    union,
+)
+from controller_runtime.envtest.mergetypes import MergeType
+from controller_runtime.envtest.status import Cause, StatusError
+from controller_runtime.envtest.storage import Json
+
+__all__ = ["Manager", "Managers", "apply", "decode_managers", "encode_managers", "own_changes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """Who wrote. `operation` is `Apply` or `Update`."""
+
+    name: str
+    operation: str
+    api_version: str
+    subresource: str = ""
+
+    def __str__(self) -> str:
+        text = f'"{self.name}"'
+        if self.subresource:
+            text += f' with subresource "{self.subresource}"'
+        return f"{text} using {self.api_version}" if self.operation == "Update" else text
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """What a manager owns, and when that last changed."""
+
+    fields: FieldSet
+    time: str
+
+
+Managers = dict[Manager, Owned]
+
+# Fields that everybody writes and nobody owns.
+_UNOWNED: Final[tuple[Path, ...]] = (
+    ("f:apiVersion",),
+    ("f:kind",),
+    ("f:metadata",),
+    *(
+        ("f:metadata", f"f:{name}")
+        for name in (
+            "name",
+            "namespace",
+            "creationTimestamp",
+            "selfLink",
+            "uid",
+            "generation",
+            "managedFields",
+            "resourceVersion",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+        )
+    ),
+)
+
+
+def decode_managers(entries: Iterable[Mapping[str, Any]]) -> Managers:
+    """Read `metadata.managedFields`; an entry without a manager or fields is dropped."""
+    managers: Managers = {}
+    for entry in entries:
+        fields = entry.get("fieldsV1")
+        if not isinstance(fields, dict) or not fields:
+            continue
+        manager = Manager(
+            entry.get("manager", ""),
+            entry.get("operation", ""),
+            entry.get("apiVersion", ""),
+            entry.get("subresource", ""),
+        )
+        managers[manager] = Owned(fields, entry.get("time", ""))
+    return managers
+
+
+def encode_managers(managers: Managers) -> list[Json]:
+    """Write `metadata.managedFields`: applies first, then by time and name."""
+    order = sorted(
+        managers.items(), key=lambda item: (item[0].operation, item[1].time, item[0].name, item[0].subresource)
+    )
+    return [
+        {
+            "manager": manager.name,
+            "operation": manager.operation,
+            "apiVersion": manager.api_version,
+            "time": owned.time,
+            "fieldsType": "FieldsV1",
+            "fieldsV1": owned.fields,
+            **({"subresource": manager.subresource} if manager.subresource else {}),
+        }
+        for manager, owned in order
+    ]
+
+
+def own_changes(old: Json, new: Json, managers: Managers, writer: Manager, shape: MergeType, now: str) -> Managers:
+    """Return who owns what after `writer` has turned `old` into `new` by a plain write."""
+    difference = compare(old, new, shape)
+    if not difference:
+        return managers
+    changed = difference.added + difference.modified
+    result: Managers = {}
+    for manager, owned in managers.items():
+        fields = minus(minus(owned.fields, changed), difference.removed)
+        if fields:
+            result[manager] = owned if fields is owned.fields else Owned(fields, owned.time)
+    taken = minus(_of_subresource(plus({}, changed), writer.subresource), _UNOWNED)
+    if taken:
+        before = managers.get(writer)
+        kept = minus(before.fields, difference.removed) if before else {}
+        result[writer] = Owned(union(kept, taken), now)
+    return result
+
+
+def apply(
+    live: Json, config: Json, managers: Managers, writer: Manager, shape: MergeType, now: str, *, force: bool
+) -> tuple[Json, Managers]:
+    """Apply `config` as `writer` to `live` (empty for a new object).
+
+    Returns:
+        The new object and who owns what in it.
+
+    Raises:
+        StatusError: a Conflict that names every field of another manager that would change, unless `force`.
+    """
+    fields = minus(_of_subresource(applied_fields(config, shape), writer.subresource), _UNOWNED)
+    before = managers.get(writer)
+    others = {manager: owned for manager, owned in managers.items() if manager != writer}
+    merged = _merge(live, config, shape)
+    if before is not None:
+        merged = _prune(merged, before.fields, [fields, *(owned.fields for owned in others.values())], shape)
+    difference = compare(live, merged, shape)
+    changed = difference.added + difference.modified
+    conflicts = [
+        (manager, path) for manager, owned in others.items() for path in changed if contains(owned.fields, path)
+    ]
+    if conflicts and not force:
+        raise _conflict(conflicts)
+    result: Managers = {}
+    for manager, owned in others.items():
+        rest = minus(minus(owned.fields, changed), difference.removed)
+        if rest:
+            result[manager] = Owned(rest, owned.time)
+    if fields:
+        unchanged = before is not None and before.fields == fields and not difference
+        result[writer] = Owned(fields, before.time if unchanged and before else now)
+    return merged, result
+
+
+def _of_subresource(fields: FieldSet, subresource: str) -> FieldSet:
+    """A write to the main resource never owns the status; one to the status owns nothing else."""
+    if subresource == "status":
+        return keep_under(fields, ["f:status"])
+    return fields
+
+
+def _merge(live: Any, config: Any, shape: MergeType) -> Any:
+    if shape.merge == "atomic":
+        return config
+    if isinstance(live, dict) and isinstance(config, dict):
+        merged = dict(live)
+        for name, value in config.items():
+            merged[name] = _merge(live[name], value, shape.field(name)) if name in live else value
+        return merged
+    if isinstance(live, list) and isinstance(config, list) and shape.merge in ("set", "map"):
+        return _merge_lists(live, config, shape)
+    return config
+
+
+def _merge_lists(live: list[Any], config: list[Any], shape: MergeType) -> list[Any]:
+    """Merge item by item: the configuration's order rules, items that only `live` has keep their place before the next
+    common one."""
+    wanted = {element_of(shape, item): item for item in config}
+    present = [(element_of(shape, item), item) for item in live]
+    by_element = dict(present)
+    merged: list[Any] = []
+    done: set[str] = set()
+    position = 0
+
+    def take_foreign() -> None:
+        nonlocal position
+        while position < len(present):
+            element, item = present[position]
+            if element in wanted and element not in done:
+                return
+            if element not in done:
+                merged.append(item)
+                done.add(element)
+            position += 1
+
+    for element, item in wanted.items():
+        take_foreign()
+        merged.append(_merge(by_element[element], item, shape.item) if element in by_element else item)
+        done.add(element)
+    take_foreign()
+    return merged
+
+
+def _prune(merged: Json, last: FieldSet, owned: list[FieldSet], shape: MergeType) -> Json:
+    """Remove what was applied last and nobody owns any more, with everything below."""
+    keep: FieldSet = {}
+    for fields in owned:
+        keep = union(keep, plus(fields, _enclosing(fields, shape)))
+    doomed: Json = {}
+    for path in paths_of(plus(last, _enclosing(last, shape))):
+        if not contains(keep, path):
+            node = doomed
+            for element in path:
+                node = node.setdefault(element, {})
+            node["."] = {}
+    pruned = _without(merged, doomed, shape) if doomed else merged
+    return pruned if isinstance(pruned, dict) else {}
+
+
+def _enclosing(fields: FieldSet, shape: MergeType) -> list[Path]:
+    """The named fields of structures that enclose the members: they live and die with what they hold."""
+    found: list[Path] = []
+
+    def walk(node: FieldSet, inner: MergeType, path: Path) -> None:
+        for element, below in node.items():
+            if element == ".":
+                continue
+            here = (*path, element)
+            if element.startswith("f:"):
+                name = element[2:]
+                if below and inner.has_field(name):
+                    found.append(here)
+                walk(below, inner.field(name), here)
+            else:
+                walk(below, inner.item, here)
+
+    walk(fields, shape, ())
+    return found
+
+
+def _without(value: Any, doomed: Json, shape: MergeType) -> Any:
+    """Cut out the doomed members; a container that is emptied by that goes too (None)."""
+    if isinstance(value, dict):
+        rest: Json = {}
+        for name, inner in value.items():
+            cut = doomed.get(f"f:{name}")
+            if cut is None:
+                rest[name] = inner
+            elif "." not in cut:
+                left = _without(inner, cut, shape.field(name))
+                if left is not None:
+                    rest[name] = left
+        return rest or None
+    if isinstance(value, list) and shape.merge in ("set", "map"):
+        items: list[Any] = []
+        for item in value:
+            cut = doomed.get(element_of(shape, item))
+            if cut is None:
+                items.append(item)
+            elif "." not in cut:
+                left = _without(item, cut, shape.item)
+                if left is not None:
+                    items.append(left)
+        return items or None
+    return value
+
+
+def _conflict(conflicts: list[tuple[Manager, Path]]) -> StatusError:
+    causes = [Cause(path_text(path), f"conflict with {manager}", "FieldManagerConflict") for manager, path in conflicts]
+    if len(conflicts) == 1:
+        manager, path = conflicts[0]
+        message = f"Apply failed with 1 conflict: conflict with {manager}: {path_text(path)}"
+    else:
+        lines: list[str] = []
+        for manager in sorted({manager for manager, _ in conflicts}, key=str):
+            lines.append(f"conflicts with {manager}:")
+            lines += [f"- {path_text(path)}" for owner, path in conflicts if owner == manager]
+        message = f"Apply failed with {len(conflicts)} conflicts: " + "\n".join(lines)
+    return StatusError(409, "Conflict", message, details={"causes": [cause.to_dict() for cause in causes]})

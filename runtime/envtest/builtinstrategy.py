@@ -1,0 +1,93 @@
+"""How built-in kinds are decoded, defaulted and checked.
+
+`BuiltinStrategy` does what decoding into a Go type does (unknown fields dropped, wrong types refused, quantities made
+canonical) and then calls the kind's own `defaults` and `rules`, if it has any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from controller_runtime.api.quantity import canonical_quantity
+from controller_runtime.api.resource import Resource
+from controller_runtime.envtest.schema import MISSING, Node, compile_schema, prune, validate
+from controller_runtime.envtest.status import Cause, bad_request
+from controller_runtime.envtest.storage import Json
+
+__all__ = ["BuiltinStrategy", "Defaults", "Rules"]
+
+Defaults = Callable[[Json, Json | None], None]
+Rules = Callable[[Json, Json | None, str], list[Cause]]
+
+_QUANTITIES: Final = frozenset(
+    ("limits", "requests", "capacity", "allocatable", "allocatedResources", "overhead", "hard")
+)
+
+
+class BuiltinStrategy:
+    """See the module docstring."""
+
+    def __init__(
+        self,
+        resource: Resource,
+        read_schema: Callable[[], Json],
+        defaults: Defaults | None = None,
+        rules: Rules | None = None,
+    ) -> None:
+        self._resource = resource
+        self._read_schema = read_schema
+        self._compiled: Node | None = None
+        self._defaults = defaults
+        self._rules = rules
+
+    @property
+    def _node(self) -> Node:
+        if self._compiled is None:
+            self._compiled = compile_schema(self._read_schema())
+        return self._compiled
+
+    def prune(self, obj: Json) -> list[str]:
+        _canonical_quantities(obj)
+        unknown: list[str] = []
+        prune(self._node, obj, "", unknown, root=True)
+        problems: list[Cause] = []
+        validate(self._node, obj, MISSING, "", problems, root=True)
+        for problem in problems:
+            if problem.reason == "FieldValueTypeInvalid":
+                kind = self._resource.kind
+                raise bad_request(
+                    f'{kind} in version "{self._resource.version}" cannot be handled as a {kind}: json: cannot '
+                    f"unmarshal into Go struct field {kind}.{problem.field}: {problem.message}"
+                )
+        return unknown
+
+    def prepare(self, obj: Json, old: Json | None) -> None:
+        if self._defaults is not None:
+            self._defaults(obj, old)
+
+    def validate(self, obj: Json, old: Json | None, subresource: str) -> list[Cause]:
+        return [] if self._rules is None else self._rules(obj, old, subresource)
+
+
+def _canonical_quantities(value: Any) -> None:
+    """Write every quantity as the server would: `1000m` becomes `1`, a number becomes text."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name in _QUANTITIES and isinstance(inner, dict):
+                for resource, amount in inner.items():
+                    inner[resource] = _canonical(amount, f"{name}.{resource}")
+            elif isinstance(inner, (dict, list)) and name not in ("metadata", "data"):
+                _canonical_quantities(inner)
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, (dict, list)):
+                _canonical_quantities(item)
+
+
+def _canonical(amount: Any, path: str) -> str:
+    try:
+        return canonical_quantity(amount)
+    except (ValueError, TypeError) as error:
+        pattern = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+        raise bad_request(f"{path}: {pattern}: {error}") from error

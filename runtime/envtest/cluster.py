@@ -1,0 +1,192 @@
+"""`EmbeddedCluster`: a Kubernetes API server in this process, ready in milliseconds.
+
+    async with EmbeddedCluster(clock=SystemClock(), crds=[...], http=True) as cluster:
+        Path("kubeconfig").write_text(cluster.kubeconfig())
+        ...
+
+Inside the block `cluster.transport` reaches the server without sockets (also in virtual time); with `http=True`, or after
+`serve()`, kubectl and any other client reach it on loopback. There are no nodes, no scheduler and no controllers except
+those that clean up (owner references, namespaces, CRDs).
+
+Concurrency: for one event loop. The cluster owns one background task (the collector's) and, when it serves HTTP, the
+connections; leaving the block ends them all and waits for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Self, final
+
+import orjson
+import yaml
+
+from controller_runtime.api.resource import ObjectKey
+from controller_runtime.client.transport import Transport
+from controller_runtime.clock import Clock, SystemClock
+from controller_runtime.envtest.collector import CRDS
+from controller_runtime.envtest.httpfront import HttpFront
+from controller_runtime.envtest.inprocess import InProcessTransport
+from controller_runtime.envtest.proxy import Backend, ServiceProxy
+from controller_runtime.envtest.server import ApiServer
+from controller_runtime.envtest.storage import HISTORY
+from controller_runtime.envtest.streams import OpenWatches
+from controller_runtime.envtest.writes import WriteOptions
+
+__all__ = ["EmbeddedCluster"]
+
+
+@final
+class EmbeddedCluster:
+    """See the module docstring.
+
+    Args:
+        clock: the time that objects show; the machine's by default.
+        crds: CustomResourceDefinitions to install at once.
+        port: where HTTP is served; 0 for a free port.
+        http: serve HTTP from the start.
+        seed: of uids and generated names.
+        history: changes kept of each resource.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        crds: Iterable[dict[str, Any]] = (),
+        port: int = 0,
+        http: bool = False,
+        seed: int = 0,
+        history: int = HISTORY,
+    ) -> None:
+        self.api = ApiServer(clock or SystemClock(), seed=seed, history=history)
+        self._crds = list(crds)
+        self._port = port
+        self._http = http
+        self._token = secrets.token_urlsafe(32)
+        self._proxy = ServiceProxy()
+        self._watches = OpenWatches()
+        self._transport = InProcessTransport(self.api, self._proxy, self._watches)
+        self._front: HttpFront | None = None
+        self._collecting: asyncio.Task[None] | None = None
+
+    @property
+    def transport(self) -> Transport:
+        """The way in without sockets."""
+        return self._transport
+
+    @property
+    def url(self) -> str:
+        """The HTTP address.
+
+        Raises:
+            RuntimeError: HTTP is not served.
+        """
+        if self._front is None:
+            msg = "this cluster does not serve HTTP: pass http=True or await serve()"
+            raise RuntimeError(msg)
+        return f"http://127.0.0.1:{self._front.port}"
+
+    @property
+    def token(self) -> str:
+        """The bearer token that HTTP requests must carry."""
+        return self._token
+
+    def kubeconfig(self, user: str = "admin", *, namespace: str = "default") -> str:
+        """Return a kubeconfig (YAML) for the HTTP address.
+
+        Raises:
+            RuntimeError: HTTP is not served.
+        """
+        name = "embedded"
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": {"server": self.url}}],
+            "users": [{"name": user, "user": {"token": self._token}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": user, "namespace": namespace}}],
+            "current-context": name,
+        }
+        text: str = yaml.safe_dump(config, sort_keys=False)
+        return text
+
+    def install(self, crd: dict[str, Any]) -> None:
+        """Create a CustomResourceDefinition, or replace the spec of the one of that name; it is served at once.
+
+        Raises:
+            StatusError: it is not valid.
+        """
+        name = str(crd.get("metadata", {}).get("name", ""))
+        stored = self.api.storage.get(CRDS, ObjectKey("", name))
+        copy: dict[str, Any] = orjson.loads(orjson.dumps(crd))
+        if stored is None:
+            self.api.create("apiextensions.k8s.io/v1", "CustomResourceDefinition", copy)
+            return
+        merged = {**stored.copy(), "spec": copy["spec"]}
+        kind = self.api.kinds.by_storage(CRDS)
+        if kind is not None:
+            self.api.writer.update(kind, stored.key, merged, WriteOptions(manager="envtest"))
+
+    def add_backend(self, host: str, port: int, handler: Backend) -> None:
+        """Let `handler` answer what the service proxy sends to an address."""
+        self._proxy.add(host, port, handler)
+
+    def remove_backend(self, host: str, port: int) -> None:
+        """Forget a backend; the proxy dials the address again."""
+        self._proxy.remove(host, port)
+
+    async def serve(self) -> None:
+        """Serve HTTP from now on. Idempotent.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        if self._front is None:
+            front = HttpFront(self.api, self._proxy, self._watches, self._token)
+            await front.start(self._port)
+            self._front = front
+
+    async def __aenter__(self) -> Self:
+        for crd in self._crds:
+            self.install(crd)
+        self._collecting = asyncio.get_running_loop().create_task(self._collect(), name="envtest-collector")
+        try:
+            if self._http:
+                await self.serve()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    async def _stop(self) -> None:
+        self._watches.stop()
+        if self._front is not None:
+            front, self._front = self._front, None
+            await front.stop()
+        if self._collecting is not None:
+            task, self._collecting = self._collecting, None
+            task.cancel()
+            await asyncio.wait([task])
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+        await self._proxy.close()
+        await self._transport.close()
+
+    async def _collect(self) -> None:
+        """Let the collector work whenever there is something to clean up."""
+        wake = asyncio.Event()
+        collector = self.api.collector
+        collector.wake = wake.set
+        while True:
+            while collector.busy:
+                await asyncio.sleep(0)
+                collector.step()
+            wake.clear()
+            await wake.wait()

@@ -1,0 +1,273 @@
+"""CustomResourceDefinitions: checked when they are written, and served from the same moment on.
+
+`CrdStrategy` is how a definition itself is defaulted and validated; `CustomKinds` follows the storage and keeps the table
+of kinds in step; `CustomStrategy` is how the objects of a defined kind are pruned, defaulted and validated.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from controller_runtime.api.k8s import CustomResourceDefinition
+from controller_runtime.api.resource import Resource
+from controller_runtime.api.time import format_time
+from controller_runtime.clock import Clock
+from controller_runtime.envtest.builtinschema import builtin_schema, metadata_schema
+from controller_runtime.envtest.builtinstrategy import BuiltinStrategy
+from controller_runtime.envtest.celrules import check_rules
+from controller_runtime.envtest.collector import CRD_FINALIZER, CRDS
+from controller_runtime.envtest.jsonpath import JsonPathError
+from controller_runtime.envtest.kinds import Kind, Kinds, ScalePaths
+from controller_runtime.envtest.schema import (
+    MISSING,
+    Node,
+    SchemaProblem,
+    compile_schema,
+    prune,
+    set_defaults,
+    validate,
+)
+from controller_runtime.envtest.selection import field_at
+from controller_runtime.envtest.status import Cause
+from controller_runtime.envtest.storage import Change, Json, ResourceId, Storage
+from controller_runtime.envtest.table import custom_columns
+
+__all__ = ["CrdStrategy", "CustomKinds", "CustomStrategy"]
+
+
+# After one of these, CEL rules are not evaluated: they might see values of types that they were not written for.
+_BLOCKING: Final = frozenset(
+    ("FieldValueRequired", "FieldValueNotSupported", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid")
+)
+
+
+class CrdStrategy:
+    """See the module docstring."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._decoder = BuiltinStrategy(
+            CustomResourceDefinition.resource, lambda: builtin_schema(CustomResourceDefinition)
+        )
+
+    def prune(self, obj: Json) -> list[str]:
+        return self._decoder.prune(obj)
+
+    def prepare(self, obj: Json, old: Json | None) -> None:
+        spec = obj.get("spec")
+        if not isinstance(spec, dict) or not isinstance(spec.get("names"), dict):
+            return
+        names: Json = spec["names"]
+        kind = str(names.get("kind", ""))
+        names.setdefault("singular", kind.lower())
+        names.setdefault("listKind", f"{kind}List")
+        spec.setdefault("conversion", {"strategy": "None"})
+        if old is None:
+            finalizers: list[str] = obj["metadata"].setdefault("finalizers", [])
+            if CRD_FINALIZER not in finalizers:
+                finalizers.append(CRD_FINALIZER)
+        status: Json = obj.setdefault("status", {})
+        status["acceptedNames"] = dict(names)
+        stored: list[str] = status.setdefault("storedVersions", [])
+        for version in spec.get("versions") or []:
+            if version.get("storage") and version.get("name") not in stored:
+                stored.append(version["name"])
+        if not status.get("conditions"):
+            now = format_time(self._clock.now())
+            status["conditions"] = [
+                _condition("NamesAccepted", "NoConflicts", "no conflicts found", now),
+                _condition("Established", "InitialNamesAccepted", "the initial names have been accepted", now),
+            ]
+
+    def validate(self, obj: Json, old: Json | None, subresource: str) -> list[Cause]:
+        spec = obj.get("spec")
+        if not isinstance(spec, dict):
+            return [Cause("spec", "Required value", "FieldValueRequired")]
+        causes = _check_names(obj, spec)
+        versions = spec.get("versions") or []
+        if sum(1 for version in versions if version.get("storage")) != 1:
+            message = "Invalid value: must have exactly one version marked as storage version"
+            causes.append(Cause("spec.versions", message))
+        if old is not None and spec.get("scope") != old["spec"].get("scope"):
+            causes.append(Cause("spec.scope", f'Invalid value: "{spec.get("scope")}": field is immutable'))
+        for index, version in enumerate(versions):
+            causes += _check_version(version, f"spec.versions[{index}]")
+        strategy = spec.get("conversion", {}).get("strategy")
+        if strategy != "None":
+            message = f'Unsupported value: "{strategy}": supported values: "None" (the embedded server has no webhooks)'
+            causes.append(Cause("spec.conversion.strategy", message, "FieldValueNotSupported"))
+        return causes
+
+
+def _condition(name: str, reason: str, message: str, now: str) -> Json:
+    return {"type": name, "status": "True", "lastTransitionTime": now, "reason": reason, "message": message}
+
+
+def _check_names(obj: Json, spec: Json) -> list[Cause]:
+    causes: list[Cause] = []
+    names = spec.get("names") or {}
+    required = {
+        "group": spec.get("group"),
+        "scope": spec.get("scope"),
+        "names.plural": names.get("plural"),
+        "names.kind": names.get("kind"),
+    }
+    causes += [Cause(f"spec.{path}", "Required value", "FieldValueRequired") for path in required if not required[path]]
+    if spec.get("scope") not in ("Namespaced", "Cluster", None, ""):
+        message = f'Unsupported value: "{spec["scope"]}": supported values: "Cluster", "Namespaced"'
+        causes.append(Cause("spec.scope", message, "FieldValueNotSupported"))
+    wanted = f"{names.get('plural')}.{spec.get('group')}"
+    if not causes and obj["metadata"]["name"] != wanted:
+        message = f'Invalid value: "{obj["metadata"]["name"]}": must be spec.names.plural+"."+spec.group'
+        causes.append(Cause("metadata.name", message))
+    return causes
+
+
+def _check_version(version: Json, path: str) -> list[Cause]:
+    schema = (version.get("schema") or {}).get("openAPIV3Schema")
+    if not isinstance(schema, dict):
+        return [Cause(f"{path}.schema.openAPIV3Schema", "Required value: schemas are required", "FieldValueRequired")]
+    causes: list[Cause] = []
+    if schema.get("type") != "object":
+        message = f'Invalid value: "{schema.get("type", "")}": must be object at the root'
+        causes.append(Cause(f"{path}.schema.openAPIV3Schema.type", message))
+    try:
+        compile_schema(schema)
+    except SchemaProblem as problem:
+        field, _, message = str(problem).partition(": ")
+        causes.append(Cause(f"{path}.schema.{field}", message))
+    for index, column in enumerate(version.get("additionalPrinterColumns") or []):
+        try:
+            custom_columns([column])
+        except JsonPathError as problem:
+            field = f"{path}.additionalPrinterColumns[{index}].jsonPath"
+            causes.append(Cause(field, f'Invalid value: "{column.get("jsonPath")}": {problem}'))
+    return causes
+
+
+class CustomKinds:
+    """Keeps the served kinds in step with the stored definitions."""
+
+    def __init__(self, storage: Storage, kinds: Kinds) -> None:
+        self._storage = storage
+        self._kinds = kinds
+        storage.observers.append(self._observe)
+
+    def _observe(self, resource: ResourceId, change: Change) -> None:
+        if resource != CRDS:
+            return
+        before, after = change.old, change.new
+        if after is not None and before is not None and after.obj["spec"] == before.obj["spec"]:
+            return
+        if before is not None:
+            names = before.obj["spec"]["names"]
+            self._kinds.remove(before.obj["spec"]["group"], names["plural"])
+            if after is None:
+                self._storage.drop((before.obj["spec"]["group"], names["plural"]))
+        if after is not None:
+            for kind in custom_kinds(after.obj):
+                self._kinds.add(kind)
+
+
+def custom_kinds(crd: Json) -> list[Kind]:
+    """The kinds that a definition defines, one for each served version."""
+    spec: Json = crd["spec"]
+    stored_version = next(version["name"] for version in spec["versions"] if version.get("storage"))
+    return [_custom_kind(spec, version, stored_version) for version in spec["versions"] if version.get("served")]
+
+
+def _custom_kind(spec: Json, version: Json, stored_version: str) -> Kind:
+    names, group = spec["names"], spec["group"]
+    resource = Resource(
+        group, version["name"], names["kind"], names["plural"], namespaced=spec["scope"] == "Namespaced"
+    )
+    schema: Json = version["schema"]["openAPIV3Schema"]
+    subresources: Json = version.get("subresources") or {}
+
+    def in_version(name: str) -> Any:
+        def convert(obj: Json) -> Json:
+            return {**obj, "apiVersion": f"{group}/{name}"}
+
+        return convert
+
+    conversions: Json = {}
+    if version["name"] != stored_version:
+        conversions = {"to_storage": in_version(stored_version), "from_storage": in_version(version["name"])}
+    elif len(spec["versions"]) > 1:
+        conversions = {"from_storage": in_version(version["name"])}
+    return Kind(
+        resource=resource,
+        singular=names["singular"],
+        list_kind=names["listKind"],
+        short_names=tuple(names.get("shortNames") or ()),
+        categories=tuple(names.get("categories") or ()),
+        subresources=frozenset(name for name in ("status", "scale") if name in subresources),
+        generation=True,
+        unconditional_update=False,
+        strategy=CustomStrategy(compile_schema(schema)),
+        scale=_scale(subresources.get("scale")),
+        fields={path: field_at(path) for path in _selectable(version)},
+        columns=custom_columns(version.get("additionalPrinterColumns") or []),
+        read_schema=lambda: _published(schema),
+        **conversions,
+    )
+
+
+def _selectable(version: Json) -> list[str]:
+    return [field["jsonPath"].lstrip(".") for field in version.get("selectableFields") or []]
+
+
+def _scale(scale: Json | None) -> ScalePaths | None:
+    if scale is None:
+        return None
+
+    def names(path: str) -> tuple[str, ...]:
+        return tuple(name for name in path.split(".") if name)
+
+    return ScalePaths(
+        spec=names(scale["specReplicasPath"]),
+        status=names(scale["statusReplicasPath"]),
+        selector=names(scale.get("labelSelectorPath") or ""),
+    )
+
+
+def _published(schema: Json) -> Json:
+    """The schema with the parts that every object has."""
+    text = {"type": "string"}
+    properties = {"apiVersion": text, "kind": text, **schema.get("properties", {}), "metadata": metadata_schema()}
+    return {**schema, "properties": properties}
+
+
+class CustomStrategy:
+    """How the objects of a custom kind are brought into shape and checked, by their schema alone."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def prune(self, obj: Json) -> list[str]:
+        unknown: list[str] = []
+        prune(self._node, obj, "", unknown, root=True)
+        return unknown
+
+    def prepare(self, obj: Json, old: Json | None) -> None:
+        set_defaults(self._node, obj)
+
+    def validate(self, obj: Json, old: Json | None, subresource: str) -> list[Cause]:
+        causes: list[Cause] = []
+        validate(self._node, obj, MISSING if old is None else old, "", causes, root=True)
+        if any(cause.reason in _BLOCKING for cause in causes):
+            if self._node.has_rules:
+                message = (
+                    'Invalid value: "null": some validation rules were not checked because the object was invalid; '
+                    "correct the existing errors to complete validation"
+                )
+                causes.append(Cause("<nil>", message))
+            return causes
+        check_rules(self._node, _visible(obj), None if old is None else _visible(old), "", causes)
+        return causes
+
+
+def _visible(obj: Json) -> Json:
+    """Of the metadata rules see nothing but the name."""
+    metadata = obj["metadata"]
+    return {**obj, "metadata": {name: metadata[name] for name in ("name", "generateName") if name in metadata}}

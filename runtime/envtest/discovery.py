@@ -1,0 +1,182 @@
+"""Discovery: which groups, versions and resources there are, in the old and the aggregated form, and the version.
+
+Pure functions of the table of kinds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from controller_runtime.envtest.kinds import Kind, Kinds
+from controller_runtime.envtest.storage import Json
+
+__all__ = ["VERSION", "aggregated", "api_versions", "group", "groups", "resources"]
+
+VERSION: Final[Json] = {
+    "major": "1",
+    "minor": "36",
+    "gitVersion": "v1.36.0+embedded",
+    "gitCommit": "",
+    "gitTreeState": "clean",
+    "buildDate": "1970-01-01T00:00:00Z",
+    "goVersion": "",
+    "compiler": "",
+    "platform": "embedded",
+}
+
+# Resources that only answer, and store nothing.
+_REVIEWS: Final = {
+    ("authorization.k8s.io", "v1"): ("SelfSubjectAccessReview", "selfsubjectaccessreviews"),
+    ("authentication.k8s.io", "v1"): ("SelfSubjectReview", "selfsubjectreviews"),
+}
+# Subresources with a kind of their own: (group, version, kind, verbs).
+_FOREIGN: Final[dict[str, tuple[str, str, str, tuple[str, ...]]]] = {
+    "scale": ("autoscaling", "v1", "Scale", ("get", "patch", "update")),
+    "eviction": ("policy", "v1", "Eviction", ("create",)),
+    "binding": ("", "v1", "Binding", ("create",)),
+}
+
+
+def api_versions() -> Json:
+    """The answer to `/api`."""
+    return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
+
+
+def groups(kinds: Kinds) -> Json:
+    """The answer to `/apis`."""
+    names = [name for name in _all_groups(kinds) if name]
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(kinds, name) for name in names]}
+
+
+def group(kinds: Kinds, name: str) -> Json | None:
+    """The answer to `/apis/<group>`; None if there is no such group."""
+    if name not in _all_groups(kinds):
+        return None
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group(kinds, name)}
+
+
+def _all_groups(kinds: Kinds) -> dict[str, list[str]]:
+    found = kinds.groups()
+    for name, version in _REVIEWS:
+        found.setdefault(name, [version])
+    return found
+
+
+def _group(kinds: Kinds, name: str) -> Json:
+    versions = [{"groupVersion": f"{name}/{version}", "version": version} for version in _all_groups(kinds)[name]]
+    return {"name": name, "versions": versions, "preferredVersion": versions[0]}
+
+
+def resources(kinds: Kinds, name: str, version: str) -> Json | None:
+    """The answer to `/api/v1` or `/apis/<group>/<version>`; None if there is no such version."""
+    if version not in _all_groups(kinds).get(name, []):
+        return None
+    listed: list[Json] = []
+    for kind in kinds.in_version(name, version):
+        listed.append(_resource(kind))
+        listed += [_subresource(kind, subresource) for subresource in sorted(kind.subresources)]
+    if (name, version) in _REVIEWS:
+        review, plural = _REVIEWS[name, version]
+        listed.append({"name": plural, "singularName": "", "namespaced": False, "kind": review, "verbs": ["create"]})
+    return {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": f"{name}/{version}" if name else version,
+        "resources": listed,
+    }
+
+
+def _resource(kind: Kind) -> Json:
+    resource = kind.resource
+    entry: Json = {
+        "name": resource.plural,
+        "singularName": kind.singular,
+        "namespaced": resource.namespaced,
+        "kind": resource.kind,
+        "verbs": sorted(kind.verbs),
+    }
+    if kind.short_names:
+        entry["shortNames"] = list(kind.short_names)
+    if kind.categories:
+        entry["categories"] = list(kind.categories)
+    return entry
+
+
+def _subresource(kind: Kind, name: str) -> Json:
+    entry: Json = {
+        "name": f"{kind.resource.plural}/{name}",
+        "singularName": "",
+        "namespaced": kind.resource.namespaced,
+        "kind": kind.resource.kind,
+        "verbs": ["get", "patch", "update"],
+    }
+    if name in _FOREIGN:
+        group_name, version, foreign, verbs = _FOREIGN[name]
+        entry.update(group=group_name, version=version, kind=foreign, verbs=list(verbs))
+    elif name in ("log", "exec", "attach", "portforward", "proxy"):
+        entry["verbs"] = ["get"]
+    return entry
+
+
+def aggregated(kinds: Kinds, *, core: bool) -> Json:
+    """The answer to `/api` or `/apis` in the form of `apidiscovery.k8s.io/v2`: everything at once."""
+    names = [name for name in _all_groups(kinds) if (name == "") == core]
+    return {
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": "apidiscovery.k8s.io/v2",
+        "metadata": {},
+        "items": [
+            {
+                "metadata": {"name": name, "creationTimestamp": None},
+                "versions": [
+                    {"version": version, "resources": _discovered(kinds, name, version), "freshness": "Current"}
+                    for version in versions
+                ],
+            }
+            for name, versions in _all_groups(kinds).items()
+            if name in names
+        ],
+    }
+
+
+def _discovered(kinds: Kinds, name: str, version: str) -> list[Json]:
+    listed: list[Json] = []
+    for kind in kinds.in_version(name, version):
+        resource = kind.resource
+        entry: Json = {
+            "resource": resource.plural,
+            "responseKind": _gvk(resource.group, resource.version, resource.kind),
+            "scope": "Namespaced" if resource.namespaced else "Cluster",
+            "singularResource": kind.singular,
+            "verbs": sorted(kind.verbs),
+        }
+        if kind.short_names:
+            entry["shortNames"] = list(kind.short_names)
+        if kind.categories:
+            entry["categories"] = list(kind.categories)
+        if kind.subresources:
+            entry["subresources"] = [_discovered_sub(kind, subresource) for subresource in sorted(kind.subresources)]
+        listed.append(entry)
+    if (name, version) in _REVIEWS:
+        review, plural = _REVIEWS[name, version]
+        listed.append(
+            {
+                "resource": plural,
+                "responseKind": _gvk(name, version, review),
+                "scope": "Cluster",
+                "singularResource": review.lower(),
+                "verbs": ["create"],
+            }
+        )
+    return listed
+
+
+def _discovered_sub(kind: Kind, name: str) -> Json:
+    plain = _subresource(kind, name)
+    resource = kind.resource
+    gvk = _gvk(plain.get("group", resource.group), plain.get("version", resource.version), plain["kind"])
+    return {"subresource": name, "responseKind": gvk, "verbs": plain["verbs"]}
+
+
+def _gvk(group_name: str, version: str, kind: str) -> dict[str, Any]:
+    return {"group": group_name, "version": version, "kind": kind}

@@ -1,0 +1,126 @@
+"""HTTP on loopback in front of the API server, for kubectl and everything else that speaks it.
+
+Thin by intention: read the request, check the bearer token, call `ApiServer.handle`, write the answer. A watch streams
+its lines as they come and ends when the client goes away or the server stops.
+
+Concurrency: one task per connection, owned by aiohttp's runner; `stop` ends them all and waits for them.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from typing import Final, final
+
+from aiohttp import web
+
+from controller_runtime.envtest.answers import Answer, Call, ProxyAnswer, WatchAnswer, answer_status
+from controller_runtime.envtest.proxy import ServiceProxy
+from controller_runtime.envtest.server import BODY_LIMIT, ApiServer
+from controller_runtime.envtest.status import StatusError, too_large, unauthorized
+from controller_runtime.envtest.streams import OpenWatches
+
+__all__ = ["HttpFront"]
+
+_log: Final = logging.getLogger(__name__)
+_JSON_STREAM: Final = "application/json"
+
+
+@final
+class HttpFront:
+    """Serves one API server on a loopback port.
+
+    Args:
+        token: every request but the health checks must carry it as its bearer token.
+    """
+
+    def __init__(self, api: ApiServer, proxy: ServiceProxy, watches: OpenWatches, token: str) -> None:
+        self._api = api
+        self._proxy = proxy
+        self._watches = watches
+        self._expected = f"Bearer {token}".encode()
+        self._runner: web.ServerRunner | None = None
+        self.port = 0
+
+    async def start(self, port: int) -> None:
+        """Listen on `port` of 127.0.0.1, or on a free one if it is 0.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        server = web.Server(self._handle, handler_cancellation=True, access_log=None)
+        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=2.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", port)
+        try:
+            await site.start()
+        except OSError:
+            await self.stop()
+            raise
+        self.port = int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """End all watches and connections. Idempotent."""
+        self._watches.stop()
+        if self._runner is not None:
+            runner, self._runner = self._runner, None
+            await runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            answer = await self._answer(request)
+        except StatusError as error:
+            return _response(answer_status(error))
+        except Exception as error:  # noqa: BLE001 - the last line of defence: a Status for the client, the traceback in the log
+            _log.exception("request failed: %s %s", request.method, request.path)
+            return _response(answer_status(StatusError(500, "InternalError", f"Internal error occurred: {error!r}")))
+        if isinstance(answer, WatchAnswer):
+            return await self._stream(request, answer)
+        return _response(answer)
+
+    async def _answer(self, request: web.BaseRequest) -> Answer | WatchAnswer:
+        if not self._may_enter(request):
+            raise unauthorized()
+        if request.content_length is not None and request.content_length > BODY_LIMIT:
+            raise too_large(BODY_LIMIT)
+        body = b""
+        if request.body_exists:
+            request._client_max_size = BODY_LIMIT + 1
+            try:
+                body = await request.read()
+            except web.HTTPRequestEntityTooLarge as error:
+                raise too_large(BODY_LIMIT) from error
+        call = Call(
+            method=request.method,
+            path=request.url.raw_path,
+            params=list(request.query.items()),
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=body,
+        )
+        answer = self._api.handle(call)
+        return await self._proxy.answer(answer) if isinstance(answer, ProxyAnswer) else answer
+
+    def _may_enter(self, request: web.BaseRequest) -> bool:
+        if request.path in ("/healthz", "/livez", "/readyz"):
+            return True
+        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        return hmac.compare_digest(given, self._expected)
+
+    async def _stream(self, request: web.BaseRequest, answer: WatchAnswer) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": _JSON_STREAM, "Cache-Control": "no-cache, private"})
+        response.enable_chunked_encoding()
+        watch = self._watches.open(answer)
+        try:
+            await response.prepare(request)
+            while lines := await watch.read():
+                await response.write(b"\n".join(lines) + b"\n")
+            await response.write_eof()
+        except ConnectionError:
+            pass  # the client has gone: that is how watches usually end
+        finally:
+            self._watches.close(watch)
+        return response
+
+
+def _response(answer: Answer) -> web.Response:
+    return web.Response(status=answer.status, body=answer.body, headers=dict(answer.headers))

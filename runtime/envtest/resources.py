@@ -1,0 +1,326 @@
+"""The verbs on resources: get, list, watch, create, update, patch, delete, and the subresources.
+
+Concurrency: plain synchronous code for one event loop; a call is atomic.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from controller_runtime.api.resource import ObjectKey
+from controller_runtime.api.time import format_time
+from controller_runtime.clock import Clock
+from controller_runtime.envtest import subresources
+from controller_runtime.envtest.answers import Answer, Call, ProxyAnswer, WatchAnswer, answer_json
+from controller_runtime.envtest.deletes import Deleter, read_delete_options
+from controller_runtime.envtest.kinds import Kind, Kinds
+from controller_runtime.envtest.lists import Page, list_page, read_version, version_not_reached
+from controller_runtime.envtest.negotiation import Rendering, view_of
+from controller_runtime.envtest.patches import APPLY, PATCHES, read_body
+from controller_runtime.envtest.proxy import service_target
+from controller_runtime.envtest.selection import select
+from controller_runtime.envtest.status import (
+    Cause,
+    StatusError,
+    bad_request,
+    method_not_allowed,
+    not_found,
+    not_implemented,
+    success,
+    unsupported_media_type,
+)
+from controller_runtime.envtest.storage import Storage, Stored
+from controller_runtime.envtest.watching import Watch
+from controller_runtime.envtest.writes import WriteOptions, Writer
+
+__all__ = ["Resources", "Target"]
+
+_TRUE: Final = frozenset(("1", "t", "true", "True", "TRUE"))
+_FALSE: Final = frozenset(("", "0", "f", "false", "False", "FALSE"))
+_LONGEST_WATCH: Final = 1800.0
+_NOT_DONE: Final = {
+    "log": "reading a container's log",
+    "exec": "running a command in a container",
+    "attach": "attaching to a container",
+    "portforward": "forwarding ports to a pod",
+    "ephemeralcontainers": "adding ephemeral containers",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a path names; an empty name means the collection. `tail` is the rest of a proxy's path."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    subresource: str
+    tail: str
+
+    @property
+    def key(self) -> ObjectKey:
+        return ObjectKey(self.namespace, self.name)
+
+
+class Resources:
+    """See the module docstring."""
+
+    def __init__(
+        self, storage: Storage, kinds: Kinds, writer: Writer, deleter: Deleter, clock: Clock, rng: random.Random
+    ) -> None:
+        self._storage = storage
+        self._kinds = kinds
+        self._writer = writer
+        self._deleter = deleter
+        self._clock = clock
+        self._rng = rng
+
+    def handle(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer | WatchAnswer | ProxyAnswer:
+        """Answer a call on a resource.
+
+        Raises:
+            StatusError: it was refused.
+        """
+        if target.subresource in _NOT_DONE:
+            raise not_implemented(_NOT_DONE[target.subresource])
+        if target.subresource == "proxy":
+            return self._proxy(call, target)
+        if target.subresource in ("scale", "eviction", "binding", "finalize"):
+            return self._special(call, target, params)
+        match call.method, bool(target.name):
+            case "GET", True if not _flag(params, "watch"):
+                return self._get(call, target, params)
+            case "GET", _:
+                return self._list_or_watch(call, target, params)
+            case "POST", False:
+                return self._create(call, target, params)
+            case "PUT", True:
+                return self._update(call, target, params)
+            case "PATCH", True:
+                return self._patch(call, target, params)
+            case "DELETE", True if not target.subresource:
+                return self._delete(call, target, params)
+            case "DELETE", False:
+                return self._delete_collection(call, target, params)
+        raise method_not_allowed(target.kind.resource)
+
+    def _rendering(self, call: Call, target: Target, params: Mapping[str, str]) -> Rendering:
+        view = view_of(call.headers.get("accept", ""))
+        return Rendering(target.kind, view, include=params.get("includeObject", ""), now=self._clock.now())
+
+    def _get(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
+        rendering = self._rendering(call, target, params)
+        return Answer(200, rendering.one(self._existing(target)))
+
+    def _existing(self, target: Target) -> Stored:
+        stored = self._storage.get(target.kind.storage, target.key)
+        if stored is None:
+            raise not_found(target.kind.resource, target.name)
+        return stored
+
+    def _list_or_watch(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer | WatchAnswer:
+        kind = target.kind
+        selection = select(params, target.namespace, target.name, kind.fields)
+        rendering = self._rendering(call, target, params)
+        table = self._storage.table(kind.storage)
+        if not _flag(params, "watch"):
+            _refuse_initial_events(params)
+            return Answer(200, rendering.many(list_page(self._storage, table, selection, params)))
+        after, initial, announce = self._start_of_watch(kind, params)
+        bookmarks = _flag(params, "allowWatchBookmarks")
+        watch = Watch(
+            self._storage,
+            table,
+            selection,
+            rendering.event,
+            after=after,
+            initial=[table.objects[key] for key in table.sorted_keys() if selection.matches(table.objects[key])]
+            if initial
+            else (),
+            announce_end=announce and bookmarks,
+            api_version=kind.resource.api_version,
+            kind=kind.resource.kind,
+        )
+        return WatchAnswer(watch, self._watch_timeout(params), bookmarks)
+
+    def _start_of_watch(self, kind: Kind, params: Mapping[str, str]) -> tuple[int, bool, bool]:
+        """Where a watch starts, whether it first tells what there is, and whether it announces the end of that."""
+        wanted = read_version(params.get("resourceVersion", ""))
+        match = params.get("resourceVersionMatch", "")
+        current = self._storage.version
+        if "sendInitialEvents" in params:
+            if match != "NotOlderThan":
+                raise _list_options_error(
+                    "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+                )
+            if _flag(params, "sendInitialEvents"):
+                if wanted is not None and wanted > current:
+                    raise version_not_reached(wanted, current)
+                return current, True, True
+        elif match:
+            raise _list_options_error(
+                "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is "
+                "provided"
+            )
+        if not wanted:
+            return current, "sendInitialEvents" not in params, False
+        if wanted > current:
+            raise version_not_reached(wanted, current)
+        return wanted, False, False
+
+    def _watch_timeout(self, params: Mapping[str, str]) -> float:
+        text = params.get("timeoutSeconds", "")
+        if text:
+            if not text.isdecimal():
+                raise bad_request(f"invalid timeoutSeconds {text!r}")
+            if int(text) > 0:
+                return float(text)
+        return _LONGEST_WATCH * (1 + self._rng.random())
+
+    def _create(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
+        rendering = self._rendering(call, target, params)
+        if target.kind.resource.namespaced and not target.namespace:
+            raise method_not_allowed(target.kind.resource)
+        options = _write_options(call, params)
+        body = read_body(call.body, call.headers.get("content-type", ""))
+        stored = self._writer.create(target.kind, target.namespace, body, options)
+        return _written(201, rendering.one(stored), options)
+
+    def _update(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
+        rendering = self._rendering(call, target, params)
+        options = _write_options(call, params)
+        body = read_body(call.body, call.headers.get("content-type", ""))
+        stored = self._writer.update(target.kind, target.key, body, options, target.subresource)
+        return _written(200, rendering.one(stored), options)
+
+    def _patch(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
+        rendering = self._rendering(call, target, params)
+        media = _patch_media(call)
+        options = _write_options(call, params, apply=media == APPLY)
+        written = self._writer.patch(target.kind, target.key, call.body, media, options, target.subresource)
+        return _written(201 if written.created else 200, rendering.one(written.stored), options)
+
+    def _delete(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
+        body = read_body(call.body, call.headers.get("content-type", "")) if call.body else None
+        options = read_delete_options(body, params)
+        deleted = self._deleter.delete(target.kind, target.key, options)
+        if deleted.gone and not target.kind.returns_deleted:
+            return answer_json(success(target.kind.resource, target.name, deleted.stored.uid))
+        return Answer(200, self._rendering(call, target, params).one(deleted.stored))
+
+    def _delete_collection(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
+        kind = target.kind
+        if kind.resource.namespaced and not target.namespace:
+            raise method_not_allowed(kind.resource)
+        if "deletecollection" not in kind.verbs:
+            raise method_not_allowed(kind.resource)
+        selection = select(params, target.namespace, "", kind.fields)
+        body = read_body(call.body, call.headers.get("content-type", "")) if call.body else None
+        options = read_delete_options(body, params)
+        table = self._storage.table(kind.storage)
+        found = [table.objects[key] for key in table.sorted_keys() if selection.matches(table.objects[key])]
+        deleted = [self._deleter.delete(kind, stored.key, options).stored for stored in found]
+        return Answer(200, self._rendering(call, target, params).many(Page(self._storage.version, deleted)))
+
+    def _special(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
+        kind, key, method = target.kind, target.key, call.method
+        content_type = call.headers.get("content-type", "")
+        match target.subresource, method:
+            case "scale", "GET":
+                return answer_json(subresources.read_scale(kind, self._existing(target)))
+            case "scale", "PUT" | "PATCH":
+                media = _patch_media(call) if method == "PATCH" else None
+                options = _write_options(call, params)
+                stored = self._existing(target)
+                return answer_json(subresources.write_scale(self._writer, kind, stored, call.body, media, options))
+            case "eviction", "POST":
+                body = read_body(call.body, content_type)
+                return answer_json(subresources.evict(self._deleter, self._storage, kind, key, body), 201)
+            case "binding", "POST":
+                body = read_body(call.body, content_type)
+                now = format_time(self._clock.now())
+                return answer_json(subresources.bind(self._storage, kind, key, body, now), 201)
+            case "finalize", "PUT":
+                body = read_body(call.body, content_type)
+                return Answer(200, subresources.finalize_namespace(self._storage, kind, key, body).raw)
+        raise method_not_allowed(kind.resource)
+
+    def _proxy(self, call: Call, target: Target) -> ProxyAnswer:
+        if target.kind.storage != ("", "services"):
+            raise not_implemented(f"the proxy of {target.kind.resource.plural}")
+        where = service_target(self._storage, target.namespace, target.name)
+        return ProxyAnswer(scheme=where.scheme, host=where.host, port=where.port, path="/" + target.tail, call=call)
+
+
+def _flag(params: Mapping[str, str], name: str) -> bool:
+    text = params.get(name, "")
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise bad_request(f"invalid value for {name}: {text!r}")
+
+
+def _refuse_initial_events(params: Mapping[str, str]) -> None:
+    if "sendInitialEvents" in params:
+        raise _list_options_error("sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list")
+
+
+def _list_options_error(why: str) -> StatusError:
+    return StatusError(422, "Invalid", f'ListOptions.meta.k8s.io "" is invalid: {why}')
+
+
+def _patch_media(call: Call) -> str:
+    content_type = call.headers.get("content-type", "")
+    media = content_type.partition(";")[0].strip().lower()
+    if media not in PATCHES:
+        raise unsupported_media_type(content_type, PATCHES)
+    return media
+
+
+def _write_options(call: Call, params: Mapping[str, str], *, apply: bool = False) -> WriteOptions:
+    dry_run = params.get("dryRun", "")
+    if dry_run not in ("", "All"):
+        raise bad_request(f'invalid dryRun: Unsupported value: "{dry_run}": supported values: "All"')
+    validation = params.get("fieldValidation", "") or "Warn"
+    if validation not in ("Ignore", "Warn", "Strict"):
+        raise bad_request(f'invalid fieldValidation: Unsupported value: "{validation}"')
+    manager = params.get("fieldManager", "")
+    if apply and not manager:
+        cause = Cause("fieldManager", "Required value: is required for apply patch", "FieldValueRequired")
+        raise _patch_options_error(cause)
+    if len(manager) > 128:
+        raise _patch_options_error(
+            Cause("fieldManager", "Too long: may not be more than 128 bytes", "FieldValueTooLong")
+        )
+    if params.get("force") and not apply:
+        raise _patch_options_error(
+            Cause("force", "Forbidden: may not be specified for non-apply patch", "FieldValueForbidden")
+        )
+    return WriteOptions(
+        manager=manager or call.headers.get("user-agent", "").partition("/")[0] or "unknown",
+        dry_run=bool(dry_run),
+        force=_flag(params, "force"),
+        validation=validation,
+    )
+
+
+def _patch_options_error(cause: Cause) -> StatusError:
+    message = f'PatchOptions.meta.k8s.io "" is invalid: {cause.text}'
+    return StatusError(422, "Invalid", message, details={"causes": [cause.to_dict()]})
+
+
+def _written(status: int, body: bytes, options: WriteOptions) -> Answer:
+    headers = {"content-type": "application/json"}
+    if options.warnings:
+        headers["warning"] = ", ".join(f"299 - {_quoted(text)}" for text in options.warnings)
+    return Answer(status, body, headers)
+
+
+def _quoted(text: str) -> str:
+    return orjson.dumps(text).decode()

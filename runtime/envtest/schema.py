@@ -1,0 +1,360 @@
+"""Structural OpenAPI schemas, compiled once: pruning, defaulting and validation with a real server's words.
+
+`compile_schema` turns an `openAPIV3Schema` into a tree of nodes; everything else walks that tree. Unchanged parts of an
+object are not validated again (ratcheting), so an object that was stored under a laxer schema can still be updated.
+
+Pure functions; compiled nodes are immutable and shared. `prune` and `set_defaults` change the object that they are given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, final
+
+import orjson
+
+from controller_runtime.envtest.celrules import CompiledRule, escaped
+from controller_runtime.envtest.formats import format_problem
+from controller_runtime.envtest.status import Cause
+
+__all__ = ["MISSING", "Node", "SchemaProblem", "compile_schema", "json_type", "prune", "set_defaults", "validate"]
+
+
+class SchemaProblem(ValueError):
+    """A schema cannot be compiled; the message starts with the path below `openAPIV3Schema`."""
+
+
+@final
+class _Missing:
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = _Missing()
+
+
+@final
+class Node:
+    """One compiled schema. Attributes are the keywords of the same name."""
+
+    __slots__ = (
+        "additional", "all_of", "any_of", "default", "embedded", "enum", "exclusive_maximum", "exclusive_minimum",
+        "format", "has_defaults", "has_rules", "int_or_string", "items", "keys", "list_type", "max_items", "max_length",
+        "max_properties", "maximum", "min_items", "min_length", "min_properties", "minimum", "multiple_of", "nullable",
+        "one_of", "pattern", "pattern_text", "preserve", "properties", "prunes", "required", "reshaped", "rules", "type",
+        "unless",
+    )  # fmt: skip
+
+    def __init__(self, schema: Mapping[str, Any], path: str) -> None:
+        self.type: str = schema.get("type", "")
+        self.nullable: bool = schema.get("nullable", False)
+        self.int_or_string: bool = schema.get("x-kubernetes-int-or-string", False)
+        self.preserve: bool = schema.get("x-kubernetes-preserve-unknown-fields", False)
+        self.embedded: bool = schema.get("x-kubernetes-embedded-resource", False)
+        self.list_type: str = schema.get("x-kubernetes-list-type", "")
+        self.keys: tuple[str, ...] = tuple(schema.get("x-kubernetes-list-map-keys", ()))
+        self.default: bytes | None = orjson.dumps(schema["default"]) if "default" in schema else None
+        self._compile_values(schema, path)
+        self._compile_children(schema, path)
+        self.rules: tuple[CompiledRule, ...] = tuple(
+            _compile_rule(rule, f"{path}.x-kubernetes-validations[{index}]")
+            for index, rule in enumerate(schema.get("x-kubernetes-validations", ()))
+        )
+        self._summarise()
+
+    def _compile_values(self, schema: Mapping[str, Any], path: str) -> None:
+        self.required: tuple[str, ...] = tuple(schema.get("required", ()))
+        self.enum: tuple[Any, ...] | None = tuple(schema["enum"]) if "enum" in schema else None
+        self.format: str = schema.get("format", "")
+        self.pattern_text: str = schema.get("pattern", "")
+        self.pattern: re.Pattern[str] | None = None
+        if self.pattern_text:
+            try:
+                self.pattern = re.compile(_python_pattern(self.pattern_text), re.ASCII)
+            except re.error as error:
+                message = f"{path}.pattern: Invalid value: {self.pattern_text!r}: {error}"
+                raise SchemaProblem(message) from error
+        self.minimum: float | None = schema.get("minimum")
+        self.maximum: float | None = schema.get("maximum")
+        self.exclusive_minimum: bool = schema.get("exclusiveMinimum", False)
+        self.exclusive_maximum: bool = schema.get("exclusiveMaximum", False)
+        self.multiple_of: float | None = schema.get("multipleOf")
+        self.min_length: int | None = schema.get("minLength")
+        self.max_length: int | None = schema.get("maxLength")
+        self.min_items: int | None = schema.get("minItems")
+        self.max_items: int | None = schema.get("maxItems")
+        self.min_properties: int | None = schema.get("minProperties")
+        self.max_properties: int | None = schema.get("maxProperties")
+
+    def _compile_children(self, schema: Mapping[str, Any], path: str) -> None:
+        self.properties: dict[str, Node] = {
+            name: Node(inner, f"{path}.properties[{name}]") for name, inner in schema.get("properties", {}).items()
+        }
+        additional = schema.get("additionalProperties")
+        self.additional: Node | None = None
+        if isinstance(additional, Mapping):
+            self.additional = Node(additional, f"{path}.additionalProperties")
+        elif additional is True:
+            self.preserve = True
+        self.items: Node | None = Node(schema["items"], f"{path}.items") if "items" in schema else None
+
+        def juncture(keyword: str) -> tuple[Node, ...]:
+            return tuple(Node(inner, f"{path}.{keyword}[{i}]") for i, inner in enumerate(schema.get(keyword, ())))
+
+        self.all_of = juncture("allOf")
+        self.any_of = juncture("anyOf")
+        self.one_of = juncture("oneOf")
+        self.unless: Node | None = Node(schema["not"], f"{path}.not") if "not" in schema else None
+
+    def _summarise(self) -> None:
+        """Note what a walk may skip."""
+        children = self.children()
+        self.has_rules: bool = bool(self.rules) or any(child.has_rules for child in children)
+        self.has_defaults: bool = any(child.default is not None or child.has_defaults for child in children)
+        self.prunes: bool = self.type in ("object", "array") or bool(children)
+        # Whether a value must be rewritten before a CEL expression may see it.
+        self.reshaped: bool = (
+            self.type == "number"
+            or any(child.reshaped for child in children)
+            or any(escaped(name) != name for name in self.properties)
+        )
+
+    def children(self) -> list[Node]:
+        children = list(self.properties.values())
+        if self.additional is not None:
+            children.append(self.additional)
+        if self.items is not None:
+            children.append(self.items)
+        return children
+
+    def child(self, name: str) -> Node | None:
+        return self.properties.get(name) or self.additional
+
+
+def compile_schema(schema: Mapping[str, Any]) -> Node:
+    """Compile an `openAPIV3Schema`.
+
+    Raises:
+        SchemaProblem: a pattern or a CEL rule in it cannot be compiled.
+    """
+    return Node(schema, "openAPIV3Schema")
+
+
+def _compile_rule(rule: Mapping[str, Any], path: str) -> CompiledRule:
+    try:
+        return CompiledRule(rule)
+    except ValueError as error:
+        raise SchemaProblem(
+            f"{path}.rule: Invalid value: {rule.get('rule', '')!r}: compilation failed: {error}"
+        ) from error
+
+
+def _python_pattern(pattern: str) -> str:
+    """RE2's `$` matches at the end alone, Python's also before a final newline."""
+    pattern = pattern.replace(r"\z", r"\Z")
+    if pattern.endswith("$") and not pattern.endswith(r"\$"):
+        pattern = pattern[:-1] + r"\Z"
+    return pattern
+
+
+def prune(node: Node, value: Any, path: str, unknown: list[str], *, root: bool = False) -> None:
+    """Remove the fields that the schema does not know, and nulls where null is no value; collect the paths of the former.
+
+    `apiVersion`, `kind` and `metadata` of the root and of embedded resources are always known.
+    """
+    if isinstance(value, dict):
+        for name in list(value):
+            if root and name in ("apiVersion", "kind", "metadata"):
+                continue
+            child = node.child(name)
+            inner = value[name]
+            if child is None:
+                if not node.preserve:
+                    del value[name]
+                    unknown.append(f"{path}.{name}" if path else name)
+            elif inner is None and not child.nullable:
+                del value[name]
+            elif child.prunes:
+                below = f"{path}.{name}" if path else name
+                prune(child, inner, below, unknown, root=child.embedded)
+    elif isinstance(value, list) and node.items is not None and node.items.prunes:
+        for index, item in enumerate(value):
+            prune(node.items, item, f"{path}[{index}]", unknown, root=node.items.embedded)
+
+
+def set_defaults(node: Node, value: Any) -> None:
+    """Set the schema's defaults where a field is missing."""
+    if not node.has_defaults:
+        return
+    if isinstance(value, dict):
+        for name, child in node.properties.items():
+            if child.default is not None and name not in value:
+                value[name] = orjson.loads(child.default)
+            if child.has_defaults and name in value:
+                set_defaults(child, value[name])
+        if node.additional is not None and node.additional.has_defaults:
+            for name, inner in value.items():
+                if name not in node.properties:
+                    set_defaults(node.additional, inner)
+    elif isinstance(value, list) and node.items is not None:
+        for item in value:
+            set_defaults(node.items, item)
+
+
+def json_type(value: Any) -> str:
+    """The JSON schema type of a value."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "integer"
+    if isinstance(value, float):
+        return "integer" if value.is_integer() else "number"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"
+
+
+def validate(node: Node, value: Any, old: Any, path: str, out: list[Cause], *, root: bool = False) -> None:
+    """Collect what is wrong with `value`; `old` is what stood there before (or `MISSING`), and unchanged is accepted."""
+    if old is not MISSING and value == old and type(value) is type(old):
+        return
+    if value is None and node.nullable:
+        return
+    if not _type_fits(node, value):
+        expected = node.type or "integer or string"
+        found = json_type(value)
+        message = f'Invalid value: "{found}": {_body(path)} must be of type {expected}: "{found}"'
+        out.append(Cause(path or "<nil>", message, "FieldValueTypeInvalid"))
+        return
+    _validate_value(node, value, path, out)
+    if isinstance(value, dict):
+        for name in node.required:
+            if name not in value:
+                below = f"{path}.{name}" if path else name
+                out.append(Cause(below, "Required value", "FieldValueRequired"))
+        before = old if isinstance(old, dict) else None
+        for name, inner in value.items():
+            child = node.child(name)
+            if child is None or (root and name in ("apiVersion", "kind", "metadata")):
+                continue
+            was = MISSING if before is None else before.get(name, MISSING)
+            validate(child, inner, was, f"{path}.{name}" if path else name, out)
+    elif isinstance(value, list) and node.items is not None:
+        before_items = correlated(node, old)
+        for index, item in enumerate(value):
+            was = before_items.get(item_key(node, item), MISSING) if before_items else MISSING
+            validate(node.items, item, was, f"{path}[{index}]", out)
+        if node.list_type in ("set", "map"):
+            _check_unique(node, value, path, out)
+
+
+def correlated(node: Node, old: Any) -> dict[bytes, Any]:
+    """The items of the old list by key, if the list is a map; nothing else can be told apart."""
+    if not isinstance(old, list) or node.list_type != "map":
+        return {}
+    return {item_key(node, item): item for item in old}
+
+
+def item_key(node: Node, item: Any) -> bytes:
+    if node.list_type == "map" and isinstance(item, dict):
+        return orjson.dumps({key: item.get(key) for key in node.keys})
+    return orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
+
+
+def _check_unique(node: Node, items: list[Any], path: str, out: list[Cause]) -> None:
+    seen: set[bytes] = set()
+    for index, item in enumerate(items):
+        key = item_key(node, item)
+        if key in seen:
+            out.append(Cause(f"{path}[{index}]", f"Duplicate value: {key.decode()}", "FieldValueDuplicate"))
+        seen.add(key)
+
+
+def _type_fits(node: Node, value: Any) -> bool:
+    if node.int_or_string:
+        return isinstance(value, (int, str)) and not isinstance(value, bool)
+    if not node.type:
+        return True
+    found = json_type(value)
+    return found == node.type or (node.type == "number" and found == "integer")
+
+
+def _body(path: str) -> str:
+    return f"{path} in body" if path else "in body"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (dict, list)):
+        return f'"{json_type(value)}"'
+    return orjson.dumps(value).decode()
+
+
+def _validate_value(node: Node, value: Any, path: str, out: list[Cause]) -> None:
+    field = path or "<nil>"
+
+    def wrong(rule: str, shown: str | None = None) -> None:
+        out.append(Cause(field, f"Invalid value: {_shown(value) if shown is None else shown}: {_body(path)} {rule}"))
+
+    if node.enum is not None and value not in node.enum:
+        supported = ", ".join(_shown(item) for item in node.enum)
+        message = f"Unsupported value: {_shown(value)}: supported values: {supported}"
+        out.append(Cause(field, message, "FieldValueNotSupported"))
+    if isinstance(value, str):
+        if node.max_length is not None and len(value) > node.max_length:
+            message = f"Too long: may not be more than {node.max_length} bytes"
+            out.append(Cause(field, message, "FieldValueTooLong"))
+        if node.min_length is not None and len(value) < node.min_length:
+            wrong(f"should be at least {node.min_length} chars long")
+        if node.pattern is not None and not node.pattern.search(value):
+            wrong(f"should match '{node.pattern_text}'")
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        _validate_number(node, value, wrong)
+    elif isinstance(value, list):
+        if node.max_items is not None and len(value) > node.max_items:
+            message = f"Too many: {len(value)}: must have at most {node.max_items} items"
+            out.append(Cause(field, message, "FieldValueTooMany"))
+        if node.min_items is not None and len(value) < node.min_items:
+            wrong(f"should have at least {node.min_items} items", str(len(value)))
+    elif isinstance(value, dict):
+        if node.max_properties is not None and len(value) > node.max_properties:
+            message = f"Too many: {len(value)}: must have at most {node.max_properties} items"
+            out.append(Cause(field, message, "FieldValueTooMany"))
+        if node.min_properties is not None and len(value) < node.min_properties:
+            wrong(f"should have at least {node.min_properties} properties", str(len(value)))
+    if node.format:
+        problem = format_problem(node.format, value)
+        if problem:
+            wrong(problem)
+    _validate_junctures(node, value, path, out)
+
+
+def _validate_number(node: Node, value: float, wrong: Any) -> None:
+    low, high = node.minimum, node.maximum
+    if low is not None and (value < low or (node.exclusive_minimum and value == low)):
+        wrong(f"should be greater than {'' if node.exclusive_minimum else 'or equal to '}{low}")
+    if high is not None and (value > high or (node.exclusive_maximum and value == high)):
+        wrong(f"should be less than {'' if node.exclusive_maximum else 'or equal to '}{high}")
+    if node.multiple_of is not None and value % node.multiple_of:
+        wrong(f"should be a multiple of {node.multiple_of}")
+
+
+def _validate_junctures(node: Node, value: Any, path: str, out: list[Cause]) -> None:
+    def holds(inner: Node) -> bool:
+        found: list[Cause] = []
+        validate(inner, value, MISSING, path, found)
+        return not found
+
+    def wrong(rule: str) -> None:
+        out.append(Cause(path or "<nil>", f"Invalid value: {_shown(value)}: {_body(path)} {rule}"))
+
+    for inner in node.all_of:
+        validate(inner, value, MISSING, path, out)
+    if node.any_of and not any(map(holds, node.any_of)):
+        wrong("must validate at least one schema (anyOf)")
+    if node.one_of and sum(map(holds, node.one_of)) != 1:
+        wrong("must validate one and only one schema (oneOf)")
+    if node.unless is not None and holds(node.unless):
+        wrong("must not validate the schema (not)")

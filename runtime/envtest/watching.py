@@ -1,0 +1,120 @@
+"""A watch: a cursor in a resource's history that turns changes into lines of JSON.
+
+No watch has a buffer of its own: it pulls from the shared history when its reader is ready, so a slow reader costs no
+memory and learns by a 410 that it has fallen behind for good. An object that stops matching the selection is DELETED
+for this watch, one that begins to match is ADDED.
+
+Concurrency: plain synchronous code; `listen` is called inside writes and only notes that there is something to pull.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, final
+
+import orjson
+
+from controller_runtime.envtest.selection import Selection
+from controller_runtime.envtest.status import StatusError, expired
+from controller_runtime.envtest.storage import Json, Storage, Stored, Table, TooOld
+
+__all__ = ["Renderer", "Watch"]
+
+Renderer = Callable[[Stored], bytes]
+
+_INITIAL_EVENTS_END: Final = {"k8s.io/initial-events-end": "true"}
+
+
+@final
+class Watch:
+    """One watch.
+
+    Args:
+        render: how an object is written for this watcher.
+        initial: what to tell first, as ADDED.
+        after: changes after this version follow.
+        api_version: of the bookmarks' objects.
+        announce_end: whether the initial objects end with a bookmark that says so.
+
+    Raises:
+        StatusError: 410, if the history does not reach back to `after`.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        table: Table,
+        selection: Selection,
+        render: Renderer,
+        *,
+        after: int,
+        initial: Iterable[Stored] = (),
+        announce_end: bool = False,
+        api_version: str,
+        kind: str,
+    ) -> None:
+        try:
+            self._position = table.position_after(after)
+        except TooOld:
+            raise _too_old(after) from None
+        self._storage = storage
+        self._table = table
+        self._selection = selection
+        self._render = render
+        self._kind = (api_version, kind)
+        self._version = after
+        self._pending: list[bytes] = [_line(b"ADDED", render(stored)) for stored in initial]
+        if announce_end:
+            self._pending.append(self._bookmark(_INITIAL_EVENTS_END))
+        self.ended = False
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        self._table.listeners.add(listener)
+
+    def unlisten(self, listener: Callable[[], None]) -> None:
+        self._table.listeners.discard(listener)
+
+    def pull(self) -> list[bytes]:
+        """Return the lines that are due. After a line that reports an error, `ended` is true."""
+        lines, self._pending = self._pending, []
+        if self._table.dropped:
+            self.ended = True
+        if self.ended or self._position == self._table.end:
+            return lines
+        selects_all = self._selection.by_key_only and not self._selection.namespace and not self._selection.name
+        matches = self._selection.matches
+        try:
+            for change in self._table.changes_from(self._position):
+                self._version = change.version
+                new, old = change.new, change.old
+                after = new is not None and (selects_all or matches(new))
+                before = old is not None and (selects_all or matches(old))
+                if after and new is not None:
+                    lines.append(_line(b"MODIFIED" if before else b"ADDED", self._render(new)))
+                elif before:
+                    lines.append(_line(b"DELETED", self._render(change.last)))
+        except TooOld:
+            self.ended = True
+            lines.append(_line(b"ERROR", orjson.dumps(_too_old(self._version).body())))
+        self._position = self._table.end
+        return lines
+
+    def bookmark(self) -> bytes:
+        """A line that tells how far this watch has come; call it only when nothing is left to pull."""
+        self._version = self._storage.version
+        return self._bookmark({})
+
+    def _bookmark(self, annotations: dict[str, str]) -> bytes:
+        api_version, kind = self._kind
+        metadata: Json = {"resourceVersion": str(self._version)}
+        if annotations:
+            metadata["annotations"] = annotations
+        return _line(b"BOOKMARK", orjson.dumps({"kind": kind, "apiVersion": api_version, "metadata": metadata}))
+
+
+def _too_old(version: int) -> StatusError:
+    return expired(f"too old resource version: {version}")
+
+
+def _line(event: bytes, obj: bytes) -> bytes:
+    return b'{"type":"' + event + b'","object":' + obj + b"}"

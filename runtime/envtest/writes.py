@@ -1,0 +1,369 @@
+"""Creates, updates, patches and applies: from what a request says to what is stored.
+
+Every write goes the same way: shape and preconditions, the server's own metadata, pruning and defaults, generation, field
+ownership, validation, and only then storage. A write that changes nothing stores nothing, so it wakes no watcher. A
+refused write leaves no trace.
+
+Concurrency: plain synchronous code for one event loop: a write is atomic.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import orjson
+
+from controller_runtime.api.resource import ObjectKey, Resource
+from controller_runtime.api.time import format_time
+from controller_runtime.clock import Clock
+from controller_runtime.envtest import apply as ownership
+from controller_runtime.envtest.kinds import Kind
+from controller_runtime.envtest.metadata import (
+    check_shape,
+    complete_name,
+    give_identity,
+    keep_server_fields,
+    next_generation,
+    validate_metadata,
+    validate_metadata_update,
+    waits_for_content,
+)
+from controller_runtime.envtest.patches import APPLY, patched, read_yaml
+from controller_runtime.envtest.status import (
+    Cause,
+    StatusError,
+    already_exists,
+    bad_request,
+    conflict,
+    forbidden,
+    invalid,
+    not_found,
+    precondition_failed,
+)
+from controller_runtime.envtest.storage import Json, Storage, Stored
+
+__all__ = ["WriteOptions", "Writer", "Written"]
+
+_NAMESPACES = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
+
+
+@dataclass(slots=True, kw_only=True)
+class WriteOptions:
+    """What a request says beside the object.
+
+    Attributes:
+        validation: what happens to unknown and duplicate fields: `Ignore`, `Warn` or `Strict`.
+        warnings: collects what the answer's Warning headers say.
+    """
+
+    manager: str = "unknown"
+    dry_run: bool = False
+    force: bool = False
+    validation: str = "Warn"
+    warnings: list[str] = field(default_factory=list)
+
+
+class Written(NamedTuple):
+    """The state after a write, and whether the object is new."""
+
+    stored: Stored
+    created: bool = False
+
+
+class Writer:
+    """Carries out writes on a storage."""
+
+    def __init__(self, storage: Storage, clock: Clock, rng: random.Random) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._rng = rng
+
+    def create(self, kind: Kind, namespace: str, obj: Any, options: WriteOptions) -> Stored:
+        """Store a new object, which is given up by the caller.
+
+        Raises:
+            StatusError: it was refused.
+        """
+        obj = check_shape(kind, obj)
+        metadata = obj["metadata"]
+        if metadata.get("resourceVersion"):
+            raise bad_request("resourceVersion should not be set on objects to be created")
+        metadata.pop("resourceVersion", None)
+        submitted = metadata.pop("managedFields", None)
+        generated = not metadata.get("name") and bool(metadata.get("generateName"))
+        self._prepare_new(kind, namespace, obj, options)
+        self._own(kind, {}, obj, ownership.decode_managers(submitted or []), "", options)
+        for _ in range(8 if generated else 1):
+            key = ObjectKey(namespace, metadata.get("name", ""))
+            if self._storage.get(kind.storage, key) is None:
+                return self._store_new(kind, key, obj, options)
+            if generated:
+                metadata["name"] = ""
+                complete_name(metadata, self._rng)
+        raise already_exists(kind.resource, key.name)
+
+    def update(self, kind: Kind, key: ObjectKey, obj: Any, options: WriteOptions, subresource: str = "") -> Stored:
+        """Replace an object; through a subresource, only its part of it.
+
+        Raises:
+            StatusError: it was refused.
+        """
+        stored = self._existing(kind, key)
+        obj = check_shape(kind, obj)
+        metadata = obj["metadata"]
+        self._check_url(key, metadata)
+        self._check_preconditions(kind, stored, metadata)
+        submitted = metadata.pop("managedFields", None)
+        managers = ownership.decode_managers(submitted or stored.metadata.get("managedFields", []))
+        return self._replace(kind, stored, obj, managers, options, subresource)
+
+    def patch(
+        self, kind: Kind, key: ObjectKey, body: bytes, media: str, options: WriteOptions, subresource: str = ""
+    ) -> Written:
+        """Carry out a patch of any kind; an apply creates the object if there is none.
+
+        Raises:
+            StatusError: it was refused.
+        """
+        if media == APPLY:
+            return self._apply(kind, key, read_yaml(body), options, subresource)
+        stored = self._existing(kind, key)
+        schema = kind.schema if kind.strategic else None
+        live = kind.from_storage(stored.copy())
+        return Written(self.update(kind, key, patched(live, body, media, schema), options, subresource))
+
+    def _apply(self, kind: Kind, key: ObjectKey, config: Any, options: WriteOptions, subresource: str) -> Written:
+        config = check_shape(kind, config)
+        metadata = config["metadata"]
+        if metadata.get("managedFields"):
+            raise bad_request("metadata.managedFields must be nil")
+        metadata.pop("managedFields", None)
+        metadata.setdefault("name", key.name)
+        self._check_url(key, metadata)
+        self._check_strictly(kind, config)
+        stored = self._storage.get(kind.storage, key)
+        if stored is None:
+            if subresource:
+                raise not_found(kind.resource, key.name)
+            if metadata.get("uid"):
+                why = f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found"
+                raise conflict(kind.resource, key.name, why)
+            metadata.pop("resourceVersion", None)
+            return Written(self._apply_new(kind, key, config, options), created=True)
+        self._check_preconditions(kind, stored, {"resourceVersion": stored.metadata["resourceVersion"], **metadata})
+        for name in ("resourceVersion", "uid", "creationTimestamp", "generation"):
+            metadata.pop(name, None)
+        self._keep_part(config, {}, subresource, kind)
+        live = kind.from_storage(stored.copy())
+        managers = ownership.decode_managers(live["metadata"].pop("managedFields", []))
+        merged, managers = ownership.apply(
+            live,
+            config,
+            managers,
+            self._manager(kind, options, "Apply", subresource),
+            kind.merge,
+            self._now(),
+            force=options.force,
+        )
+        return Written(self._replace(kind, stored, _copy(merged), managers, options, subresource, applied=True))
+
+    def _apply_new(self, kind: Kind, key: ObjectKey, config: Json, options: WriteOptions) -> Stored:
+        self._keep_part(config, {}, "", kind)
+        config["metadata"]["namespace"] = key.namespace
+        writer = self._manager(kind, options, "Apply", "")
+        obj, managers = ownership.apply({}, config, {}, writer, kind.merge, self._now(), force=True)
+        private = _copy(obj)
+        self._prepare_new(kind, key.namespace, private, options)
+        self._set_managers(private, managers)
+        return self._store_new(kind, key, private, options)
+
+    def _prepare_new(self, kind: Kind, namespace: str, obj: Json, options: WriteOptions) -> None:
+        metadata = obj["metadata"]
+        self._check_namespace(kind, namespace, metadata)
+        if kind.resource.namespaced:
+            metadata["namespace"] = namespace
+        else:
+            metadata.pop("namespace", None)
+        complete_name(metadata, self._rng)
+        if kind.has_status:
+            obj.pop("status", None)
+        give_identity(kind, obj, self._rng, self._clock.now())
+        self._warn(kind, kind.strategy.prune(obj), options)
+        kind.strategy.prepare(obj, None)
+
+    def _store_new(self, kind: Kind, key: ObjectKey, obj: Json, options: WriteOptions) -> Stored:
+        causes = validate_metadata(kind, obj["metadata"]) + kind.strategy.validate(obj, None, "")
+        if causes:
+            raise invalid(kind.resource, key.name, causes)
+        return self._commit(kind, key, obj, options)
+
+    def _replace(
+        self,
+        kind: Kind,
+        stored: Stored,
+        obj: Json,
+        managers: ownership.Managers,
+        options: WriteOptions,
+        subresource: str,
+        *,
+        applied: bool = False,
+    ) -> Stored:
+        old = kind.from_storage(stored.obj)
+        metadata, before = obj["metadata"], old["metadata"]
+        if subresource:
+            obj = self._only_part(obj, old, subresource)
+            metadata = obj["metadata"]
+        else:
+            self._keep_part(obj, old, subresource, kind)
+        keep_server_fields(metadata, before)
+        if kind.resource.namespaced:
+            metadata.setdefault("namespace", stored.key.namespace)
+        self._warn(kind, kind.strategy.prune(obj), options)
+        kind.strategy.prepare(obj, old)
+        next_generation(kind, obj, old)
+        metadata["resourceVersion"] = before["resourceVersion"]
+        if applied:
+            self._set_managers(obj, managers)
+        else:
+            self._own(kind, old, obj, managers, subresource, options)
+        if obj == old:
+            return stored
+        causes = validate_metadata(kind, metadata) + validate_metadata_update(metadata, before)
+        causes += kind.strategy.validate(obj, old, subresource)
+        if causes:
+            raise invalid(kind.resource, stored.key.name, causes)
+        if (
+            "deletionTimestamp" in metadata
+            and not metadata.get("finalizers")
+            and not metadata.get("deletionGracePeriodSeconds")
+            and not waits_for_content(kind, obj)
+        ):
+            return stored if options.dry_run else self._storage.remove(kind.storage, stored.key)
+        return self._commit(kind, stored.key, obj, options)
+
+    def _commit(self, kind: Kind, key: ObjectKey, obj: Json, options: WriteOptions) -> Stored:
+        stored_form = kind.to_storage(obj)
+        if options.dry_run:
+            return Stored(key, stored_form, self._storage.version)
+        return self._storage.put(kind.storage, key, stored_form)
+
+    def _own(
+        self, kind: Kind, old: Json, obj: Json, managers: ownership.Managers, subresource: str, options: WriteOptions
+    ) -> None:
+        writer = self._manager(kind, options, "Update", subresource)
+        before = dict(old)
+        if old:
+            before["metadata"] = {name: value for name, value in old["metadata"].items() if name != "managedFields"}
+        elif kind.strategic:
+            before = {"metadata": {}, "spec": {}, "status": {}}
+        self._set_managers(obj, ownership.own_changes(before, obj, managers, writer, kind.merge, self._now()))
+
+    @staticmethod
+    def _set_managers(obj: Json, managers: ownership.Managers) -> None:
+        if managers:
+            obj["metadata"]["managedFields"] = ownership.encode_managers(managers)
+        else:
+            obj["metadata"].pop("managedFields", None)
+
+    @staticmethod
+    def _manager(kind: Kind, options: WriteOptions, operation: str, subresource: str) -> ownership.Manager:
+        return ownership.Manager(options.manager, operation, kind.resource.api_version, subresource)
+
+    @staticmethod
+    def _keep_part(obj: Json, old: Json, subresource: str, kind: Kind) -> None:
+        """Through the main resource the status stays as it is."""
+        if not subresource and kind.has_status:
+            obj.pop("status", None)
+            if "status" in old:
+                obj["status"] = _copy(old["status"])
+
+    @staticmethod
+    def _only_part(obj: Json, old: Json, subresource: str) -> Json:
+        """Through the status subresource everything else stays as it is."""
+        if subresource != "status":
+            return obj
+        kept = {**old, "metadata": dict(old["metadata"])}
+        kept["metadata"].pop("managedFields", None)
+        kept.pop("status", None)
+        if "status" in obj:
+            kept["status"] = obj["status"]
+        return _copy(kept)
+
+    def _existing(self, kind: Kind, key: ObjectKey) -> Stored:
+        stored = self._storage.get(kind.storage, key)
+        if stored is None:
+            raise not_found(kind.resource, key.name)
+        return stored
+
+    @staticmethod
+    def _check_url(key: ObjectKey, metadata: Json) -> None:
+        name, namespace = metadata.get("name", ""), metadata.get("namespace", "")
+        if name != key.name:
+            raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({key.name})")
+        if namespace and key.namespace and namespace != key.namespace:
+            raise bad_request(
+                f"the namespace of the object ({namespace}) does not match the namespace on the URL ({key.namespace})"
+            )
+
+    @staticmethod
+    def _check_preconditions(kind: Kind, stored: Stored, metadata: Json) -> None:
+        version = metadata.get("resourceVersion")
+        if not version or version == "0":
+            if not kind.unconditional_update:
+                message = "Invalid value: 0: must be specified for an update"
+                raise invalid(kind.resource, stored.key.name, [Cause("metadata.resourceVersion", message)])
+        elif version != stored.metadata["resourceVersion"]:
+            raise conflict(kind.resource, stored.key.name)
+        uid = metadata.get("uid")
+        if uid and uid != stored.uid:
+            raise precondition_failed(kind.resource, stored.key.name, "uid", uid, stored.uid)
+
+    def _check_namespace(self, kind: Kind, namespace: str, metadata: Json) -> None:
+        given = metadata.get("namespace", "")
+        if not kind.resource.namespaced:
+            return
+        if given and given != namespace:
+            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+        home = self._storage.get(("", "namespaces"), ObjectKey("", namespace))
+        if home is None:
+            raise not_found(_NAMESPACES, namespace)
+        if "deletionTimestamp" in home.metadata:
+            message = f"unable to create new content in namespace {namespace} because it is being terminated"
+            cause = Cause("metadata.namespace", f"namespace {namespace} is being terminated", "NamespaceTerminating")
+            raise forbidden(kind.resource, metadata.get("name", ""), message, [cause])
+
+    def _check_strictly(self, kind: Kind, config: Json) -> None:
+        """An apply never drops an unknown field in silence."""
+        unknown = kind.strategy.prune(_copy(config))
+        if unknown:
+            name = "/".join(filter(None, (config["metadata"].get("namespace"), config["metadata"]["name"])))
+            raise StatusError(
+                500,
+                "InternalError",
+                f"failed to create typed patch object ({name}; {kind.resource.api_version}, Kind={kind.resource.kind}): "
+                + ", ".join(f".{path}: field not declared in schema" for path in unknown),
+            )
+
+    @staticmethod
+    def _warn(kind: Kind, unknown: Iterable[str], options: WriteOptions) -> None:
+        problems = [f'unknown field "{path}"' for path in unknown]
+        if not problems:
+            return
+        if options.validation == "Strict":
+            raise bad_request(
+                f'{kind.resource.kind} in version "{kind.resource.version}" cannot be handled as a '
+                f"{kind.resource.kind}: strict decoding error: {', '.join(problems)}"
+            )
+        if options.validation == "Warn":
+            options.warnings += problems
+
+    def _now(self) -> str:
+        return format_time(self._clock.now())
+
+
+def _copy(value: Json) -> Json:
+    copy: Json = orjson.loads(orjson.dumps(value))
+    return copy

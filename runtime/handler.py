@@ -48,7 +48,7 @@ def enqueue_owner(owner: Resource, *, every_owner: bool = False) -> Handler:
             if (
                 reference.kind == owner.kind
                 and (every_owner or reference.controller)
-                and reference.api_version.rpartition("/")[0] == owner.group
+                and reference.group == owner.group
             ):
                 yield ObjectKey(namespace, reference.name)
 

@@ -347,8 +347,8 @@ class Manager:
     async def _wait_for_cache(self) -> None:
         try:
             await self.cache.wait_synced(timeout=self._sync_timeout)
-        except TimeoutError:
-            self.log.error("The cache is not in sync, starting nevertheless", reason=self._informer_trouble())
+        except TimeoutError as error:
+            self.log.error("The cache is not in sync, starting nevertheless", reason=str(error))
 
     async def _lead(self) -> None:
         elector = self._elector
@@ -433,12 +433,8 @@ class Manager:
         )
 
     def _informer_trouble(self) -> str | None:
-        reasons = [reason for controller in self._controllers.values() if (reason := controller.trouble())]
-        for informer in self.cache.informers():
-            reason = informer.health()
-            if reason is not None:
-                reasons.append(f"{informer.resource}: {reason}")
-        return "; ".join(reasons) or None
+        reasons = [self.cache.health(), *(controller.trouble() for controller in self._controllers.values())]
+        return "; ".join(filter(None, reasons)) or None
 
     async def _metrics_page(self, _request: object) -> Answer:
         return Answer(200, generate_latest(self.registry), CONTENT_TYPE_LATEST)

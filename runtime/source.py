@@ -20,7 +20,6 @@ from typing import Protocol, final
 from controller_runtime.api.meta import Object
 from controller_runtime.api.resource import ObjectKey, Resource
 from controller_runtime.cache import Cache, CacheEvent
-from controller_runtime.client.errors import NotCached
 from controller_runtime.handler import Enqueue, Handler
 from controller_runtime.predicate import Predicate
 from controller_runtime.reconcile import Logger
@@ -64,7 +63,7 @@ class KindSource:
     """Events of every object of a kind in the cache.
 
     Args:
-        kind: a typed class or a `Resource`. It is declared to the cache without options, unless it is declared already.
+        kind: a typed class or a `Resource`. It is declared to the cache; scope and indexes stay as others declared them.
         handler: turns events into keys.
         predicates: all must let an event through.
     """
@@ -79,10 +78,7 @@ class KindSource:
         return f"kind source: {self._resource}"
 
     def prepare(self, cache: Cache) -> None:
-        try:
-            cache.informer(self._kind)
-        except NotCached:
-            cache.declare(self._kind)
+        cache.declare(self._kind)
 
     @asynccontextmanager
     async def start(self, feed: Feed) -> AsyncIterator[None]:

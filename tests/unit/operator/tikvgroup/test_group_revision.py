@@ -1,0 +1,160 @@
+"""Choosing, creating and forgetting revisions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller_runtime.api.k8s import ControllerRevision
+from controller_runtime.client import Forbidden
+from helpers.group_fakes import FakeCluster, names
+from helpers.group_instances import make_tikv
+from helpers.group_world import group_context, make_cluster, make_group, of_group
+from tikv_operator.api import TiKVGroup
+from tikv_operator.common.revision import revision_data, revision_hash
+from tikv_operator.tikvgroup.build import controller_revision
+from tikv_operator.tikvgroup.tasks import revision
+from tikv_operator.tikvgroup.tasks.state import GroupContext, Revisions
+
+
+def revision_of(group: TiKVGroup, name: str, number: int = 1, *, data: bytes | None = None) -> ControllerRevision:
+    return controller_revision(group, name=name, data=data or revision_data(group), digest="x", revision=number)
+
+
+async def choose(world: FakeCluster, group: TiKVGroup) -> tuple[GroupContext, Revisions]:
+    ctx = group_context(world)
+    ctx.found = group
+    await revision.choose(ctx)
+    assert ctx.revisions is not None
+    return ctx, ctx.revisions
+
+
+def own_name(group: TiKVGroup, collisions: int = 0) -> str:
+    return f"basic-tikv-{revision_hash(revision_data(group), collisions)}"
+
+
+async def test_the_first_revision_is_created_and_is_the_current_one_too() -> None:
+    world, group = FakeCluster(), make_group()
+    _, found = await choose(world, group)
+    assert found.update.revision == found.current == own_name(group)
+    assert found.collision_count == 0
+    (made,) = world.all(ControllerRevision)
+    assert (made.metadata.name, made.revision) == (own_name(group), 1)
+
+
+async def test_a_revision_that_exists_is_used_without_a_write() -> None:
+    world, group = FakeCluster(), make_group(replicas=7)
+    world.add(revision_of(make_group(replicas=3), own_name(group)))
+    _, found = await choose(world, group)
+    assert found.update.revision == own_name(group)
+    assert world.writes == []
+
+
+async def test_the_revision_in_the_status_is_the_current_one_if_it_still_exists() -> None:
+    world = FakeCluster()
+    old = make_group(template={"version": "v8.0.0"})
+    group = make_group(status={"currentRevision": "basic-tikv-xxx"})
+    world.add(revision_of(old, "basic-tikv-xxx"))
+    _, found = await choose(world, group)
+    assert found.current == "basic-tikv-xxx"
+    assert found.previous is not None
+    assert found.previous.revision == "basic-tikv-xxx"
+    assert found.previous.template.spec.version == "v8.0.0"
+    assert found.update.template.spec.version == "v8.1.0"
+
+
+async def test_a_revision_in_the_status_that_is_gone_gives_way_to_the_new_one() -> None:
+    _, found = await choose(FakeCluster(), make_group(status={"currentRevision": "basic-tikv-gone"}))
+    assert found.current == found.update.revision
+    assert found.previous == found.update
+
+
+async def test_a_change_of_the_template_makes_the_next_revision() -> None:
+    world, group = FakeCluster(), make_group()
+    world.add(revision_of(make_group(template={"version": "v8.0.0"}), "basic-tikv-old", 4))
+    await choose(world, group)
+    assert {found.metadata.name: found.revision for found in world.all(ControllerRevision)} == {
+        "basic-tikv-old": 4,
+        own_name(group): 5,
+    }
+
+
+async def test_going_back_makes_an_old_revision_the_newest_again() -> None:
+    world, group = FakeCluster(), make_group()
+    world.add(revision_of(group, own_name(group), 1))
+    world.add(revision_of(make_group(template={"version": "v8.2.0"}), "basic-tikv-later", 2))
+    _, found = await choose(world, group)
+    assert found.update.revision == own_name(group)
+    assert world.writes == [f"update ControllerRevision {own_name(group)}"]
+    assert world.one(ControllerRevision, own_name(group)).revision == 3
+
+
+@pytest.mark.parametrize("taken", [pytest.param(1, id="one collision"), pytest.param(2, id="two collisions")])
+async def test_a_name_that_other_data_has_taken_is_passed_over(taken: int) -> None:
+    world, group = FakeCluster(), make_group()
+    for number in range(taken):
+        # Of another owner: the group doesn't list it, but the name is in use.
+        foreign = revision_of(make_group(metadata={"uid": "another"}), own_name(group, number), data=b'{"spec":{}}')
+        world.add(foreign)
+    ctx, found = await choose(world, group)
+    assert found.update.revision == own_name(group, taken)
+    assert found.collision_count == taken
+    made = world.one(ControllerRevision, own_name(group, taken))
+    assert made.metadata.labels["controller.kubernetes.io/hash"] == revision_hash(revision_data(ctx.group))
+
+
+async def test_a_name_that_equal_data_has_taken_is_used_as_it_is() -> None:
+    world, group = FakeCluster(), make_group()
+    world.add(revision_of(make_group(metadata={"uid": "another"}), own_name(group), data=revision_data(group)))
+    _, found = await choose(world, group)
+    assert found.update.revision == own_name(group)
+    assert found.collision_count == 0
+
+
+async def test_the_collision_count_in_the_status_is_where_the_search_begins() -> None:
+    group = make_group(status={"collisionCount": 2})
+    _, found = await choose(FakeCluster(), group)
+    assert found.update.revision == own_name(group, 2)
+
+
+async def test_an_error_of_the_api_server_is_raised() -> None:
+    world = FakeCluster()
+
+    def refuse(*_: Any) -> None:
+        raise Forbidden("no", code=403)
+
+    world.before_write = refuse
+    with pytest.raises(Forbidden):
+        await choose(world, make_group())
+
+
+async def truncated(limit: int | None, *, live: list[str], default: int = 10) -> list[str]:
+    """Return which of ten revisions are left; the eleventh is the group's own."""
+    world, group = FakeCluster(), make_group()
+    for number in range(1, 11):
+        world.add(revision_of(make_group(template={"config": f"a = {number}"}), f"r{number:02}", number))
+    spec = {} if limit is None else {"revisionHistoryLimit": limit}
+    ctx, _ = await choose(world, group)
+    ctx.cluster = make_cluster(spec=spec)
+    ctx.instances = list(of_group(group, *(make_tikv(f"kv-{name}", revision=name) for name in live)))
+    ctx.settings = type(ctx.settings)(history_limit=default)
+    await revision.truncate(ctx)
+    return [name for name in names(world.all(ControllerRevision)) if name != own_name(group)]
+
+
+async def test_the_oldest_revisions_beyond_the_limit_are_deleted() -> None:
+    assert await truncated(3, live=[]) == ["r08", "r09", "r10"]
+
+
+async def test_without_a_limit_in_the_cluster_the_operators_own_counts() -> None:
+    assert await truncated(None, live=[], default=2) == ["r09", "r10"]
+    assert len(await truncated(None, live=[])) == 10
+
+
+async def test_revisions_of_instances_are_kept_beside_the_limit() -> None:
+    assert await truncated(1, live=["r02", "r05"]) == ["r02", "r05", "r10"]
+
+
+async def test_a_limit_of_zero_keeps_only_what_is_in_use() -> None:
+    assert await truncated(0, live=["r02"]) == ["r02"]

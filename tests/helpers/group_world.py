@@ -52,7 +52,13 @@ def make_group(
 
 
 def make_pd_group(
-    name: str = "pd", *, version: str = "v8.1.0", reached: str | None = None, healthy: bool = True, **spec: Any
+    name: str = "pd",
+    *,
+    version: str = "v8.1.0",
+    reached: str | None = None,
+    healthy: bool = True,
+    template: dict[str, Any] | None = None,
+    **spec: Any,
 ) -> PDGroup:
     """Return a PD group; with `reached`, one whose instances have all come to that version."""
     status: dict[str, Any] = {}
@@ -67,7 +73,11 @@ def make_pd_group(
         }
     tree: dict[str, Any] = {
         "metadata": {"name": name, "namespace": "ns1", "uid": f"uid-{name}", "generation": 1},
-        "spec": {"cluster": {"name": "tc"}, "replicas": 3, "template": {"spec": {"version": version, "volumes": []}}}
+        "spec": {
+            "cluster": {"name": "tc"},
+            "replicas": 3,
+            "template": {"spec": {"version": version, "volumes": []} | (template or {})},
+        }
         | spec,
         "status": status,
     }

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from tikv_operator.simulation.pd.front import LoopbackFront, PDFront
+from tikv_operator.simulation.pd.front import InProcessFront, LoopbackFront, PDFront
 from tikv_operator.simulation.settings import PDOutage, SimulationSettings
 from tikv_operator.simulation.simulation import Simulation, StoreView
 
-__all__ = ["LoopbackFront", "PDFront", "PDOutage", "Simulation", "SimulationSettings", "StoreView"]
+__all__ = ["InProcessFront", "LoopbackFront", "PDFront", "PDOutage", "Simulation", "SimulationSettings", "StoreView"]

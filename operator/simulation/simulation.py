@@ -147,6 +147,10 @@ class Simulation:
 
     # -- looking
 
+    def now(self) -> float:
+        """The time of the simulated world, in seconds since the epoch."""
+        return self._clock.now()
+
     def clusters(self) -> list[ObjectKey]:
         """The clusters that have a PD."""
         return sorted(self._directory)

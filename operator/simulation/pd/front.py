@@ -1,34 +1,44 @@
 """How requests reach a simulated PD: over a loopback port, or within the process.
 
-A front opens one address per PD. `LoopbackFront` is an aiohttp server for the demo and for anything else that has its own
-connection to the API server; an in-process front is whatever the test's API server offers, see `RegisteredFront`.
+A front opens one address per PD. `LoopbackFront` listens on real ports, for any API server on this machine;
+`InProcessFront` registers invented addresses with the service proxy of an embedded API server, which works in virtual time.
 
 Concurrency: for one event loop. Handlers are synchronous and quick. Leaving a front's context closes all its addresses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Protocol, Self, final
 
 from aiohttp import web
 
+from controller_runtime.client import Request, Response
 from tikv_operator.simulation.pd.http import Answer
 
-__all__ = ["Address", "LoopbackFront", "PDFront", "PDHandler"]
+__all__ = ["Address", "InProcessFront", "LoopbackFront", "PDFront", "PDHandler", "ServiceProxy"]
 
 PDHandler = Callable[[str, str, Sequence[tuple[str, str]], bytes], Answer]
 """Method, quoted path, query and body to status and body."""
 
-_MAX_BODY: Final = 1 << 20
+_PORT: Final = 2379
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
     host: str
     port: int
+
+
+class ServiceProxy(Protocol):
+    """What an embedded API server offers: backends within the process, by the address that its proxy would dial."""
+
+    def add_backend(self, host: str, port: int, handler: Callable[[Request], Awaitable[Response]]) -> None: ...
+
+    def remove_backend(self, host: str, port: int) -> None: ...
 
 
 class PDFront(Protocol):
@@ -62,8 +72,7 @@ class LoopbackFront:
         async def serve(request: web.BaseRequest) -> web.StreamResponse:
             path = request.raw_path.partition("?")[0]
             status, body = handler(request.method, path, list(request.query.items()), await request.read())
-            content_type = "application/json" if body.startswith((b"{", b"[", b'"', b"null")) else "text/plain"
-            return web.Response(status=status, body=body, content_type=content_type)
+            return web.Response(status=status, body=body, headers={"content-type": _content_type(body)})
 
         runner = web.ServerRunner(web.Server(serve), shutdown_timeout=0.5)
         await runner.setup()
@@ -80,3 +89,29 @@ class LoopbackFront:
         runner = self._runners.pop(address, None)
         if runner is not None:
             await runner.cleanup()
+
+
+@final
+class InProcessFront:
+    """A front behind the service proxy of an embedded API server."""
+
+    def __init__(self, proxy: ServiceProxy) -> None:
+        self._proxy = proxy
+        self._numbers = itertools.count(1)
+
+    async def open(self, handler: PDHandler) -> Address:
+        async def serve(request: Request) -> Response:
+            status, body = handler(request.method, request.path, request.params, request.body or b"")
+            return Response(status, {"content-type": _content_type(body)}, body)
+
+        number = next(self._numbers)
+        address = Address(f"10.255.{number // 250}.{number % 250 + 1}", _PORT)
+        self._proxy.add_backend(address.host, address.port, serve)
+        return address
+
+    async def close(self, address: Address) -> None:
+        self._proxy.remove_backend(address.host, address.port)
+
+
+def _content_type(body: bytes) -> str:
+    return "application/json" if body.startswith((b"{", b"[", b'"', b"null")) else "text/plain"

@@ -1,7 +1,7 @@
 """What a PDGroup needs next, and what its status is. Pure functions.
 
 Servers are added all at once and taken away one at a time, as PD's quorum demands: an outdated or surplus server goes only
-while all others are ready.
+while all others are ready, or when it isn't ready itself.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ def make_plan(group: PDGroup, pods: Iterable[Pod], revision: str, *, suspended: 
     surplus = [number for number in sorted(living, reverse=True) if number >= group.spec.replicas]
     outdated = [number for number in sorted(living, reverse=True) if _revision(living[number]) != revision]
     for number in surplus:
-        if _others_ready(living, number):
+        if _may_go(living, number):
             return Plan(remove=(living[number],))
     for number in outdated:
-        if _others_ready(living, number):
+        if _may_go(living, number):
             return Plan(delete=(living[number],))
     return Plan()
 
@@ -122,5 +122,5 @@ def _revision(pod: Pod) -> str:
     return pod.metadata.labels.get(keys.LABEL_INSTANCE_REVISION, "")
 
 
-def _others_ready(living: Mapping[int, Pod], number: int) -> bool:
-    return all(is_ready(pod) for other, pod in living.items() if other != number)
+def _may_go(living: Mapping[int, Pod], number: int) -> bool:
+    return not is_ready(living[number]) or all(is_ready(pod) for other, pod in living.items() if other != number)

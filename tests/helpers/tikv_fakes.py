@@ -9,7 +9,16 @@ from typing import Any
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from controller_runtime.api import Condition, Object, ObjectKey, ObjectMeta, OwnerReference, format_time, to_builtins
+from controller_runtime.api import (
+    Condition,
+    Object,
+    ObjectKey,
+    ObjectMeta,
+    OwnerReference,
+    Resource,
+    format_time,
+    to_builtins,
+)
 from controller_runtime.api.k8s import (
     ContainerState,
     ContainerStateRunning,
@@ -203,13 +212,16 @@ class FakeClient:
     def stored(self, kind: type[Any], name: str, namespace: str = "ns1") -> Any:
         return self._objects[kind.resource.kind, ObjectKey(namespace, name)]
 
-    async def find(self, kind: type[Any], key: ObjectKey) -> Any:
-        return copy.deepcopy(self._objects.get((kind.resource.kind, key)))
+    async def find(self, kind: type[Any] | Resource, key: ObjectKey) -> Any:
+        """Return an object, as plain data if it is asked for by its resource."""
+        resource = kind if isinstance(kind, Resource) else kind.resource
+        found = copy.deepcopy(self._objects.get((resource.kind, key)))
+        return to_builtins(found) if found is not None and isinstance(kind, Resource) else found
 
-    async def get(self, kind: type[Any], key: ObjectKey) -> Any:
+    async def get(self, kind: type[Any] | Resource, key: ObjectKey) -> Any:
         found = await self.find(kind, key)
         if found is None:
-            raise NotFound(f"{kind.resource.kind} {key} not found", code=404)
+            raise NotFound(f"{kind} {key} not found", code=404)
         return found
 
     async def list(self, kind: type[Any], *, namespace: str = "", labels: Any = None, index: Any = None) -> list[Any]:
@@ -271,9 +283,9 @@ class FakeClient:
 
 
 def _merge(base: Any, change: Any) -> Any:
-    if not isinstance(base, dict) or not isinstance(change, dict):
+    if not isinstance(change, dict):
         return change
-    merged = dict(base)
+    merged = dict(base) if isinstance(base, dict) else {}
     for key, value in change.items():
         if value is None:
             merged.pop(key, None)

@@ -39,8 +39,8 @@ async def server_labels(ctx: TiKVContext) -> Result:
         return wait("pod is not running on any node")
     if ctx.store is None:
         return wait("store does not exist")
-    node = await ctx.client.get(Node, ObjectKey("", node_name))
-    wanted = _wanted(ctx, ctx.pd, node.metadata.labels)
+    node = await ctx.client.get(Node.resource, ObjectKey("", node_name))  # untyped: only its metadata is cached
+    wanted = _wanted(ctx, ctx.pd, node["metadata"].get("labels") or {})
     changed = await _set(ctx.pd, ctx.store, wanted)
     if _EXCLUSIVE not in wanted and _EXCLUSIVE in ctx.store.labels:
         await ctx.pd.client.delete_store_label(ctx.store.id, _EXCLUSIVE)

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller_runtime.api import format_time
+from controller_runtime.client import Conflict
+from controller_runtime.task import Status
+from helpers.tikv_fakes import (
+    NOW,
+    FakePD,
+    condition,
+    make_context,
+    make_store,
+    make_tikv,
+    summary,
+    with_condition,
+)
+from tikv_operator.api import TiKV, TiKVStatus
+from tikv_operator.pdclient import PDError, Store
+from tikv_operator.tikv.tasks import evict_leader
+
+
+def context(tikv: TiKV | None = None, *, store: Store | None = None, evict: bool, evicting: bool = False) -> Any:
+    pd = FakePD(*[store] if store else [], evicting=["4"] if evicting else [])
+    ctx = make_context(tikv, pd=pd, store=store)
+    ctx.evict_leaders, ctx.leaders_leaving = evict, evicting
+    return ctx
+
+
+def ours(reason: str = "Evicting", **options: Any) -> TiKV:
+    return with_condition(make_tikv(), "LeadersEvicted", reason == "Evicted", reason, **options)
+
+
+class TestBegin:
+    async def test_pd_is_asked_and_the_condition_tells_how_many_are_left(self) -> None:
+        ctx = context(store=make_store(leader_count=3), evict=True)
+        assert (await evict_leader.evict_leader(ctx)).status is Status.COMPLETE
+        assert ctx.pd.client.calls == [("begin_evict_leader", "4")]
+        found = condition(ctx.tikv, "LeadersEvicted")
+        assert found is not None
+        assert (found.status, found.reason) == ("False", "Evicting")
+        assert found.message == "not all leaders are evicted, still: 3"
+        assert ctx.pd.is_evicting("4")
+
+    async def test_the_intention_is_persisted_before_pd_is_asked(self) -> None:
+        ctx = context(store=make_store(leader_count=3), evict=True)
+        ctx.pd.client.errors["begin_evict_leader"] = PDError("no")
+        with pytest.raises(PDError):
+            await evict_leader.evict_leader(ctx)
+        assert summary(ctx.client.stored(TiKV, "basic-abc123"))["LeadersEvicted"] == "False/Evicting"
+
+    async def test_pd_is_not_asked_if_that_fails(self) -> None:
+        ctx = context(store=make_store(leader_count=3), evict=True)
+        ctx.client.errors["update_status TiKV"] = Conflict("changed", code=409)
+        with pytest.raises(Conflict):
+            await evict_leader.evict_leader(ctx)
+        assert ctx.pd.client.calls == []
+
+    async def test_the_time_counts_from_the_beginning_of_the_eviction(self) -> None:
+        tikv = with_condition(make_tikv(), "LeadersEvicted", False, "NotEvicted", age=36000)
+        ctx = context(tikv, store=make_store(leader_count=3), evict=True)
+        await evict_leader.evict_leader(ctx)
+        found = condition(ctx.tikv, "LeadersEvicted")
+        assert found is not None
+        assert found.last_transition_time == format_time(NOW)
+
+    async def test_and_goes_on_counting(self) -> None:
+        ctx = context(ours(age=60), store=make_store(leader_count=2), evict=True, evicting=True)
+        await evict_leader.evict_leader(ctx)
+        found = condition(ctx.tikv, "LeadersEvicted")
+        assert found is not None
+        assert found.last_transition_time == format_time(NOW - 60)
+        assert ctx.pd.client.calls == ctx.client.writes == []
+
+    async def test_a_time_out_is_said(self) -> None:
+        ctx = context(ours(age=301), store=make_store(leader_count=2), evict=True, evicting=True)
+        await evict_leader.evict_leader(ctx)
+        found = condition(ctx.tikv, "LeadersEvicted")
+        assert found is not None
+        assert found.message == "not all leaders are evicted, still: 2, not waited for any longer after 300s"
+
+    async def test_no_leaders_left(self) -> None:
+        ctx = context(ours(), store=make_store(), evict=True, evicting=True)
+        await evict_leader.evict_leader(ctx)
+        assert summary(ctx.tikv)["LeadersEvicted"] == "True/Evicted"
+
+    async def test_a_scheduler_that_is_there_already_is_not_added_again(self) -> None:
+        ctx = context(store=make_store(leader_count=3), evict=True, evicting=True)
+        await evict_leader.evict_leader(ctx)
+        assert ctx.pd.client.calls == []
+        assert ctx.pd.hurried
+
+
+class TestEnd:
+    @pytest.mark.parametrize("reason", ["Evicting", "Evicted"])
+    async def test_a_scheduler_of_ours_is_removed(self, reason: str) -> None:
+        ctx = context(ours(reason), store=make_store(), evict=False, evicting=True)
+        await evict_leader.evict_leader(ctx)
+        assert ctx.pd.client.calls == [("end_evict_leader", "4")]
+        assert summary(ctx.tikv)["LeadersEvicted"] == "False/NotEvicted"
+        assert not ctx.pd.is_evicting("4")
+
+    async def test_a_scheduler_of_an_administrator_stays(self) -> None:
+        for tikv in (make_tikv(), with_condition(make_tikv(), "LeadersEvicted", False, "NotEvicted")):
+            ctx = context(tikv, store=make_store(), evict=False, evicting=True)
+            result = await evict_leader.evict_leader(ctx)
+            assert result.message == "leaders are evicted by a scheduler that this operator did not add"
+            assert ctx.pd.client.calls == []
+            assert summary(ctx.tikv)["LeadersEvicted"] == "False/NotEvicted"
+
+    async def test_our_memory_stays_until_pd_has_done_it(self) -> None:
+        ctx = context(ours(), store=make_store(), evict=False, evicting=True)
+        ctx.pd.client.errors["end_evict_leader"] = PDError("no")
+        with pytest.raises(PDError):
+            await evict_leader.evict_leader(ctx)
+        assert summary(ctx.tikv)["LeadersEvicted"] == "False/Evicting"
+
+
+class TestWithoutAStore:
+    async def test_there_is_nothing_to_evict(self) -> None:
+        ctx = context(evict=True)
+        await evict_leader.evict_leader(ctx)
+        assert summary(ctx.tikv)["LeadersEvicted"] == "True/StoreNotExist"
+        assert ctx.pd.client.calls == []
+
+    async def test_a_scheduler_of_ours_that_is_left_is_removed(self) -> None:
+        tikv = ours("Evicted")
+        assert tikv.status is not None
+        tikv.status.id = "4"
+        ctx = context(tikv, evict=False, evicting=True)
+        await evict_leader.evict_leader(ctx)
+        assert ctx.pd.client.calls == [("end_evict_leader", "4")]
+
+
+async def test_nothing_is_said_or_done_on_stale_data() -> None:
+    ctx = make_context()
+    assert (await evict_leader.evict_leader(ctx)).status is Status.WAIT
+    assert (await evict_leader.end(ctx)).status is Status.WAIT
+    assert summary(ctx.tikv) == {}
+
+
+class TestEndBeforeTheTiKVGoes:
+    async def test_our_scheduler_goes_with_it(self) -> None:
+        tikv = ours("Evicted")
+        assert tikv.status is not None
+        tikv.status.id = "4"
+        ctx = context(tikv, evict=False)
+        assert (await evict_leader.end(ctx)).status is Status.COMPLETE
+        assert ctx.pd.client.calls == [("end_evict_leader", "4")]
+
+    async def test_otherwise_there_is_nothing_to_do(self) -> None:
+        stranger = make_tikv()
+        stranger.status = TiKVStatus(id="4")
+        for tikv in (make_tikv(), ours("Evicted"), stranger):
+            ctx = context(tikv, evict=False)
+            assert (await evict_leader.end(ctx)).status is Status.COMPLETE
+            assert ctx.pd.client.calls == []

@@ -16,6 +16,8 @@ from tikv_operator.tikvgroup.tasks.state import GroupContext
 
 __all__ = ["cluster_context", "group_context", "make_cluster", "make_group", "make_pd_group", "of_group"]
 
+DATA_VOLUME = {"name": "data", "mounts": [{"type": "data"}], "storage": "20Gi"}
+
 
 def make_cluster(name: str = "tc", *, metadata: dict[str, Any] | None = None, **parts: Any) -> Cluster:
     base = {"metadata": {"name": name, "namespace": "ns1", "uid": f"uid-{name}", "generation": 1} | (metadata or {})}
@@ -41,7 +43,7 @@ def make_group(
                 "metadata": template_metadata or {},
                 "spec": {
                     "version": "v8.1.0",
-                    "volumes": [{"name": "data", "mounts": [{"type": "data"}], "storage": "20Gi"}],
+                    "volumes": [DATA_VOLUME],
                 }
                 | (template or {}),
             },
@@ -76,7 +78,7 @@ def make_pd_group(
         "spec": {
             "cluster": {"name": "tc"},
             "replicas": 3,
-            "template": {"spec": {"version": version, "volumes": []} | (template or {})},
+            "template": {"spec": {"version": version, "volumes": [DATA_VOLUME]} | (template or {})},
         }
         | spec,
         "status": status,

@@ -54,7 +54,8 @@ async def truncate(ctx: GroupContext) -> Result:
     """Delete the oldest revisions that nothing refers to, beyond the history limit."""
     if ctx.revisions is None or ctx.cluster is None:
         return complete("no revision was chosen")
-    live = {ctx.revisions.update.revision, ctx.revisions.current}
+    # The status has been brought up to date by now: what was current as the run began may not be any more.
+    live = {ctx.revisions.update.revision, ctx.status.current_revision or ctx.revisions.current}
     for instance in ctx.instances:
         live.add(instance.metadata.labels.get(LABEL_INSTANCE_REVISION, ""))
         live.add((instance.status.current_revision if instance.status is not None else None) or "")

@@ -38,7 +38,7 @@ from tikv_operator.demo.manifests import load
 from tikv_operator.demo.scenario import Scenario, Step, StepResult
 from tikv_operator.demo.totals import instance_rows, totals
 from tikv_operator.demo.world import World
-from tikv_operator.simulation import Simulation
+from tikv_operator.simulation import Simulation, SimulationSettings
 from tikv_operator.simulation.pd.front import LoopbackFront
 
 __all__ = ["DEMO_SETTINGS", "DemoOptions", "run_demo"]
@@ -57,6 +57,9 @@ DEMO_SETTINGS: Final = Settings(
     backoff_max=2.0,
 )
 """Production's rules with shorter waits: simulated pods start within a second, so nothing has to wait for long."""
+
+DEMO_WORLD: Final = SimulationSettings(prestop_poll=0.1)
+"""The simulated world at its own speed; only the pre-stop checker, which waits for half a minute, is in a hurry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +134,9 @@ async def _stage(options: DemoOptions, settings: Settings) -> AsyncIterator[Stag
 
         start = await stack.enter_async_context(_background())
         front = await stack.enter_async_context(LoopbackFront())
-        simulation = Simulation(cluster.transport, front=front, clock=clock, log=log.bind(part="simulation"))
+        simulation = Simulation(
+            cluster.transport, front=front, clock=clock, log=log.bind(part="simulation"), settings=DEMO_WORLD
+        )
         start(simulation.run(), "simulation")
 
         manager = await stack.enter_async_context(
@@ -150,7 +155,7 @@ async def _stage(options: DemoOptions, settings: Settings) -> AsyncIterator[Stag
 
         transport = HttpTransport(await load_config(str(kubeconfig)))
         stack.push_async_callback(transport.close)
-        cache = Cache(transport, clock=clock, log=log.bind(part="demo"))
+        cache = Cache(transport, clock=clock, registry=None, log=log.bind(part="demo"))
         world = World(cache)
         start(cache.run(), "demo-cache")
         await cache.wait_synced(timeout=30.0)

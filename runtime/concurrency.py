@@ -8,9 +8,8 @@ from typing import Any
 __all__ = ["cancel_and_wait", "first_error"]
 
 
-def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the first plain exception in a group, however deep it is nested."""
-    error: BaseException = group
+def first_error(error: BaseException) -> BaseException:
+    """Return the first plain exception in a group, however deep it is nested; a plain exception is returned as it is."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

@@ -1,20 +1,63 @@
-"""The record of leader election, kept in a `coordination.k8s.io/v1` Lease."""
+"""Leader election on a `coordination.k8s.io/v1` Lease: the record's place, and how a manager takes part."""
 
 from __future__ import annotations
 
+import socket
+import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, final
 
 from controller_runtime.api.k8s import Lease, LeaseSpec
 from controller_runtime.api.meta import ObjectMeta, to_builtins
 from controller_runtime.api.resource import ObjectKey
+from controller_runtime.client.errors import ConfigError
 from controller_runtime.client.interface import Client
 from controller_runtime.client.patch import merge_patch
-from controller_runtime.leaderelection import LeaseRecord
+from controller_runtime.leaderelection import LeaseRecord, LeaseTimings
 
-__all__ = ["KubernetesLease"]
+__all__ = ["Election", "KubernetesLease", "own_namespace", "unique_identity"]
 
 _DEFAULT_DURATION: Final = 15.0
+_NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def unique_identity() -> str:
+    """Return an identity for this process: the host's name and a random part."""
+    return f"{socket.gethostname()}_{uuid.uuid4()}"
+
+
+def own_namespace(file: Path = _NAMESPACE_FILE) -> str:
+    """Return the namespace of the pod this process runs in.
+
+    Raises:
+        ConfigError: this is no pod.
+    """
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        msg = "leader election needs a namespace: this is no pod, so name one (leader_election_namespace)"
+        raise ConfigError(msg) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Election:
+    """Which Lease to compete for, and how.
+
+    Attributes:
+        lease: namespace and name.
+        identity: of this process, unique among all candidates.
+        labels: written into the Lease.
+        rejoin: after a lost lease, stop the leader's runnables and compete again, instead of ending the manager with
+            `LeaderElectionLost`. Only for runnables that may run again (controllers may).
+    """
+
+    lease: ObjectKey
+    timings: LeaseTimings = field(default_factory=LeaseTimings)
+    identity: str = field(default_factory=unique_identity)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    rejoin: bool = False
 
 
 @final

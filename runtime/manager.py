@@ -21,18 +21,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import socket
-import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, final
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from controller_runtime.api.k8s import Lease
 from controller_runtime.api.meta import ObjectMeta
@@ -40,52 +34,29 @@ from controller_runtime.api.resource import ObjectKey
 from controller_runtime.cache import Cache
 from controller_runtime.client.cached import CachedClient
 from controller_runtime.client.config import load_config
-from controller_runtime.client.errors import ConfigError
 from controller_runtime.client.http import HttpTransport
 from controller_runtime.client.live import LiveClient
 from controller_runtime.client.metrics import ClientMetrics
 from controller_runtime.client.transport import Transport
 from controller_runtime.clock import Clock, SystemClock
-from controller_runtime.concurrency import cancel_and_wait
+from controller_runtime.concurrency import cancel_and_wait, first_error
 from controller_runtime.controller import Controller, Services
+from controller_runtime.endpoints import Endpoints
 from controller_runtime.events import Recorder
-from controller_runtime.health import Check, HealthChecks, ping
-from controller_runtime.httpserver import (
-    Answer,
-    PageHandler,
-    Route,
-    health_routes,
-    page_route,
-    parse_address,
-    serve,
-)
+from controller_runtime.health import Check
+from controller_runtime.httpserver import PageHandler
 from controller_runtime.leaderelection import LeaderElectionLost, LeaderElector, LeaseTimings
-from controller_runtime.leaselock import KubernetesLease
+from controller_runtime.leaselock import Election, KubernetesLease, own_namespace, unique_identity
 from controller_runtime.metrics import ControllerMetrics
 from controller_runtime.reconcile import Logger
 from controller_runtime.runnables import Grace, GracePeriodExceeded, Runnable, RunnableGroup, name_of
+from controller_runtime.signals import handling_signals
 from controller_runtime.workqueue import WorkQueueMetrics
 
 __all__ = ["Election", "Manager"]
 
-_NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Election:
-    """Which Lease to compete for, and how.
-
-    Attributes:
-        lease: namespace and name.
-        identity: of this process; made of host name and a random part by default.
-        rejoin: after a lost lease, stop the leader's runnables and compete again, instead of ending `run` with
-            `LeaderElectionLost`. Only for runnables that may run again (controllers may).
-    """
-
-    lease: ObjectKey
-    timings: LeaseTimings = field(default_factory=LeaseTimings)
-    identity: str = ""
-    rejoin: bool = False
+_SYNC_POLL: Final = 1.0  # between two looks at why the cache is not in sync
+_EVENTS_SECONDS: Final = 2.0  # for the last Events, beyond the grace period
 
 
 @final
@@ -96,6 +67,7 @@ class Manager:
         transport: the way to the API server; whoever made it closes it.
         field_manager: owner of the fields that are applied; also the reporting controller of Events.
         clock, registry, log: the machine's clock, a registry of its own, and structlog's default logger, unless given.
+        client_metrics: counts the client's retries; None for no count.
         election: None runs everything at once.
         health_address: of probes (`/healthz`, `/readyz`), e.g. `":8081"`; `"0"` for none.
         metrics_address: of `/metrics` and pages, e.g. `":8080"`; `"0"` for none.
@@ -112,6 +84,7 @@ class Manager:
         clock: Clock | None = None,
         registry: CollectorRegistry | None = None,
         log: Logger | None = None,
+        client_metrics: ClientMetrics | None = None,
         election: Election | None = None,
         health_address: str = "0",
         metrics_address: str = "0",
@@ -124,8 +97,9 @@ class Manager:
         self.registry = registry or CollectorRegistry()
         self.log: Logger = log or structlog.get_logger()
         self.cache = Cache(transport, clock=self.clock, registry=self.registry, log=self.log)
-        self.client = CachedClient(LiveClient(transport, field_manager=field_manager), self.cache)
-        self.identity = (election.identity if election else "") or f"{socket.gethostname()}_{uuid.uuid4()}"
+        live = LiveClient(transport, field_manager=field_manager, metrics=client_metrics)
+        self.client = CachedClient(live, self.cache)
+        self.identity = election.identity if election else unique_identity()
         self.events = Recorder(
             self.client,
             controller=field_manager,
@@ -135,14 +109,10 @@ class Manager:
             registry=self.registry,
         )
         self.elected = asyncio.Event()
-        self.healthz = HealthChecks("healthz", self.log)
-        self.readyz = HealthChecks("readyz", self.log)
-        self.health_port: int | None = None
-        self.metrics_port: int | None = None
+        self.endpoints = Endpoints(
+            health_address=health_address, metrics_address=metrics_address, registry=self.registry, log=self.log
+        )
 
-        self._health_address = parse_address(health_address)
-        self._metrics_address = parse_address(metrics_address)
-        self._pages: dict[str, Route] = {}
         self._grace_period = grace_period
         self._sync_timeout = sync_timeout
         self._handle_signals = handle_signals
@@ -169,9 +139,8 @@ class Manager:
         self._grace: Grace | None = None
         self._exit: Callable[[int], object] = os._exit
 
-        self.healthz.add("ping", ping)
-        self.readyz.add("started", lambda: None if self._run_called else "the manager is not running")
-        self.readyz.add("informers", self._informer_trouble)
+        self.add_ready_check("started", lambda: None if self._run_called else "the manager is not running")
+        self.add_ready_check("informers", self._informer_trouble)
 
     def __repr__(self) -> str:
         state = "running" if self._run_called else "not running"
@@ -212,16 +181,18 @@ class Manager:
             collector(registry=registry)
         election = None
         if leader_election:
-            lease = ObjectKey(leader_election_namespace or _own_namespace(), leader_election)
+            lease = ObjectKey(leader_election_namespace or own_namespace(), leader_election)
             election = Election(lease=lease, timings=lease_timings or LeaseTimings(), rejoin=rejoin)
         config = await load_config(kubeconfig, context)
-        transport = HttpTransport(config, metrics=ClientMetrics(registry))
+        metrics = ClientMetrics(registry)
+        transport = HttpTransport(config, metrics=metrics)
         try:
             yield cls(
                 transport,
                 field_manager=field_manager,
                 registry=registry,
                 log=log,
+                client_metrics=metrics,
                 election=election,
                 health_address=health_address,
                 metrics_address=metrics_address,
@@ -263,21 +234,15 @@ class Manager:
             ValueError: the path is taken.
             RuntimeError: the manager runs already.
         """
-        if self._run_called:
-            msg = f"page {path} cannot be added any more: the manager is running"
-            raise RuntimeError(msg)
-        if path == "/metrics" or path in self._pages or not path.startswith("/"):
-            msg = f"page {path!r} exists already, or is no path"
-            raise ValueError(msg)
-        self._pages[path] = page_route(handler)
+        self.endpoints.add_page(path, handler)
 
     def add_health_check(self, name: str, check: Check) -> None:
         """Add a check to `/healthz`: while it returns a reason, the kubelet restarts the pod."""
-        self.healthz.add(name, check)
+        self.endpoints.healthz.add(name, check)
 
     def add_ready_check(self, name: str, check: Check) -> None:
         """Add a check to `/readyz`."""
-        self.readyz.add(name, check)
+        self.endpoints.readyz.add(name, check)
 
     # Running
 
@@ -296,8 +261,8 @@ class Manager:
         self._run_called = True
         async with AsyncExitStack() as last:
             if self._handle_signals:
-                last.enter_context(_signals(self._on_signal))
-            await self._serve(last)
+                last.enter_context(handling_signals(self._on_signal))
+            await last.enter_async_context(self.endpoints.open())
             starting = asyncio.create_task(self._start(), name="manager: start")
             cancelled = False
             try:
@@ -321,14 +286,6 @@ class Manager:
         """Ask `run` to end gracefully. Idempotent."""
         self._stop_requested.set()
 
-    async def _serve(self, stack: AsyncExitStack) -> None:
-        if self._health_address is not None:
-            routes = {**health_routes("/healthz", self.healthz), **health_routes("/readyz", self.readyz)}
-            self.health_port = await stack.enter_async_context(serve(self._health_address, routes))
-        if self._metrics_address is not None:
-            routes = {"/metrics": self._metrics_page, **self._pages}
-            self.metrics_port = await stack.enter_async_context(serve(self._metrics_address, routes))
-
     async def _start(self) -> None:
         """Start the groups in order; ends when the last has started, or with election, when leadership ends."""
         try:
@@ -345,10 +302,17 @@ class Manager:
             self._failed(self, error)
 
     async def _wait_for_cache(self) -> None:
-        try:
-            await self.cache.wait_synced(timeout=self._sync_timeout)
-        except TimeoutError as error:
-            self.log.error("The cache is not in sync, starting nevertheless", reason=str(error))
+        """Wait until every kind is in the cache, except those whose trouble is known: other work need not wait for them."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._sync_timeout
+        while True:
+            try:
+                return await self.cache.wait_synced(timeout=_SYNC_POLL)
+            except TimeoutError as error:
+                late = [informer for informer in self.cache.informers() if not informer.synced]
+                if loop.time() >= deadline or all(informer.health() is not None for informer in late):
+                    self.log.error("Starting although the cache is not in sync", reason=str(error))
+                    return None
 
     async def _lead(self) -> None:
         elector = self._elector
@@ -380,8 +344,9 @@ class Manager:
         await cancel_and_wait(starting)
         if self._elector is not None and not self._leaders.running:
             await self._elector.release()
-        for group in (self._others, self._caches, self._events):
+        for group in (self._others, self._caches):
             late += await group.stop(grace)
+        await self._events.stop(Grace(_EVENTS_SECONDS))
         self.log.info("Stopped")
         return late
 
@@ -398,6 +363,7 @@ class Manager:
     def _failed(self, runnable: object, error: BaseException) -> None:
         """Take note of a failure: the first one stops the manager."""
         name = name_of(runnable)
+        error = first_error(error)
         if self._error is None and not self._stop_requested.is_set():
             self._error = error
             self.log.error("Stopping because a part failed", part=name, error=_describe(error), exc_info=error)
@@ -407,11 +373,11 @@ class Manager:
             self._grace.end()  # somebody else may lead soon: no reconcile may go on
         self._stop_requested.set()
 
-    def _on_signal(self, number: int) -> None:
+    def _on_signal(self, name: str) -> None:
         if self._stop_requested.is_set():
-            self.log.error("Second signal, exiting at once", signal=signal.Signals(number).name)
+            self.log.error("Second signal, exiting at once", signal=name)
             self._exit(1)
-        self.log.info("Signal received", signal=signal.Signals(number).name)
+        self.log.info("Signal received", signal=name)
         self._stop_requested.set()
 
     # Parts
@@ -427,7 +393,7 @@ class Manager:
             what = "became leader" if leads else "stopped leading"
             self.events.normal(lease, "LeaderElection", f"{self.identity} {what}")
 
-        lock = KubernetesLease(self.client, election.lease)
+        lock = KubernetesLease(self.client, election.lease, labels=election.labels)
         return LeaderElector(
             lock, self.identity, clock=self.clock, log=self.log, timings=election.timings, on_change=on_change
         )
@@ -435,32 +401,6 @@ class Manager:
     def _informer_trouble(self) -> str | None:
         reasons = [self.cache.health(), *(controller.trouble() for controller in self._controllers.values())]
         return "; ".join(filter(None, reasons)) or None
-
-    async def _metrics_page(self, _request: object) -> Answer:
-        return Answer(200, generate_latest(self.registry), CONTENT_TYPE_LATEST)
-
-
-@contextmanager
-def _signals(handler: Callable[[int], None]) -> Iterator[None]:
-    """Send SIGTERM and SIGINT to `handler` while the context lasts."""
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    for number in numbers:
-        loop.add_signal_handler(number, handler, number)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-
-
-def _own_namespace() -> str:
-    try:
-        namespace = _NAMESPACE_FILE.read_text().strip()
-    except OSError as error:
-        msg = "leader election needs a namespace: this is no pod, so name one (leader_election_namespace)"
-        raise ConfigError(msg) from error
-    return namespace
 
 
 def _describe(error: BaseException) -> str:

@@ -18,11 +18,12 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple, final
+from typing import Final, Literal, NamedTuple, final
 
 from prometheus_client import CollectorRegistry, Counter
 
 from controller_runtime.api.k8s import Event, ObjectReference
+from controller_runtime.api.k8s import EventSeries as SeriesOfEvent
 from controller_runtime.api.meta import Object, ObjectMeta
 from controller_runtime.api.resource import ObjectKey
 from controller_runtime.api.time import format_micro_time
@@ -252,9 +253,7 @@ class Recorder:
             name=key.name,
             uid=key.uid or None,
         )
-        extra: dict[str, Any] = {}
-        if count > 1:
-            extra["series"] = {"count": count, "lastObservedTime": series.last_time}
+        repeated = SeriesOfEvent(count=count, last_observed_time=series.last_time) if count > 1 else None
         return Event(
             metadata=ObjectMeta(name=series.event.name, namespace=series.event.namespace),
             event_time=series.first_time,
@@ -265,7 +264,7 @@ class Recorder:
             regarding=regarding,
             note=key.note,
             type=key.type,
-            **extra,
+            series=repeated,
         )
 
     def _name(self, key: SeriesKey, wall: float) -> ObjectKey:

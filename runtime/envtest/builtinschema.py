@@ -13,6 +13,7 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from controller_runtime.api import k8s
 from controller_runtime.api.meta import Object, ObjectMeta
 from controller_runtime.envtest.storage import Json
 
@@ -131,6 +132,7 @@ def _of_class(model: type[msgspec.Struct]) -> Json:
     hints = get_type_hints(model)
     name = model.__name__
     properties: Json = {}
+    required: list[str] = []
     for field in msgspec.structs.fields(model):
         schema = dict(_of_type(hints[field.name]))
         place = (name, field.encode_name)
@@ -148,7 +150,11 @@ def _of_class(model: type[msgspec.Struct]) -> Json:
         if place in _DEFAULTS:
             schema["default"] = _DEFAULTS[place]
         properties[field.encode_name] = schema
+        if field.default_factory not in (msgspec.NODEFAULT, list, dict):
+            required.append(field.encode_name)
     result: Json = {"type": "object", "properties": properties}
+    if required and model.__module__.startswith(k8s.__name__):
+        result["required"] = required
     if name in _ATOMIC:
         result["x-kubernetes-map-type"] = "atomic"
     return result

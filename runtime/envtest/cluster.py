@@ -15,6 +15,7 @@ connections; leaving the block ends them all and waits for them.
 from __future__ import annotations
 
 import asyncio
+import base64
 import secrets
 from collections.abc import Iterable
 from types import TracebackType
@@ -26,6 +27,7 @@ import yaml
 from controller_runtime.api.resource import ObjectKey
 from controller_runtime.client.transport import Transport
 from controller_runtime.clock import Clock, SystemClock
+from controller_runtime.envtest.certificate import Certificate, make_certificate
 from controller_runtime.envtest.collector import CRDS
 from controller_runtime.envtest.httpfront import HttpFront
 from controller_runtime.envtest.inprocess import InProcessTransport
@@ -47,6 +49,8 @@ class EmbeddedCluster:
         crds: CustomResourceDefinitions to install at once.
         port: where HTTP is served; 0 for a free port.
         http: serve HTTP from the start.
+        tls: serve HTTPS with a certificate of the cluster's own. Without it kubectl cannot log in, because it sends no
+            token over plain HTTP; other clients can.
         seed: of uids and generated names.
         history: changes kept of each resource.
     """
@@ -58,6 +62,7 @@ class EmbeddedCluster:
         crds: Iterable[dict[str, Any]] = (),
         port: int = 0,
         http: bool = False,
+        tls: bool = True,
         seed: int = 0,
         history: int = HISTORY,
     ) -> None:
@@ -65,6 +70,8 @@ class EmbeddedCluster:
         self._crds = list(crds)
         self._port = port
         self._http = http
+        self._tls = tls
+        self._certificate: Certificate | None = None
         self._token = secrets.token_urlsafe(32)
         self._proxy = ServiceProxy()
         self._watches = OpenWatches()
@@ -87,7 +94,7 @@ class EmbeddedCluster:
         if self._front is None:
             msg = "this cluster does not serve HTTP: pass http=True or await serve()"
             raise RuntimeError(msg)
-        return f"http://127.0.0.1:{self._front.port}"
+        return f"{'http' if self._certificate is None else 'https'}://127.0.0.1:{self._front.port}"
 
     @property
     def token(self) -> str:
@@ -104,13 +111,18 @@ class EmbeddedCluster:
         config = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": name, "cluster": {"server": self.url}}],
+            "clusters": [{"name": name, "cluster": {"server": self.url, **self._trust()}}],
             "users": [{"name": user, "user": {"token": self._token}}],
             "contexts": [{"name": name, "context": {"cluster": name, "user": user, "namespace": namespace}}],
             "current-context": name,
         }
         text: str = yaml.safe_dump(config, sort_keys=False)
         return text
+
+    def _trust(self) -> dict[str, str]:
+        if self._certificate is None:
+            return {}
+        return {"certificate-authority-data": base64.b64encode(self._certificate.authority).decode()}
 
     def install(self, crd: dict[str, Any]) -> None:
         """Create a CustomResourceDefinition, or replace the spec of the one of that name; it is served at once.
@@ -145,7 +157,9 @@ class EmbeddedCluster:
         """
         if self._front is None:
             front = HttpFront(self.api, self._proxy, self._watches, self._token)
-            await front.start(self._port)
+            if self._tls and self._certificate is None:
+                self._certificate = make_certificate()
+            await front.start(self._port, None if self._certificate is None else self._certificate.context)
             self._front = front
 
     async def __aenter__(self) -> Self:

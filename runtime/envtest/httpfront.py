@@ -1,4 +1,4 @@
-"""HTTP on loopback in front of the API server, for kubectl and everything else that speaks it.
+"""HTTP(S) on loopback in front of the API server, for kubectl and everything else that speaks it.
 
 Thin by intention: read the request, check the bearer token, call `ApiServer.handle`, write the answer. A watch streams
 its lines as they come and ends when the client goes away or the server stops.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import ssl
 from typing import Final, final
 
 from aiohttp import web
@@ -42,8 +43,8 @@ class HttpFront:
         self._runner: web.ServerRunner | None = None
         self.port = 0
 
-    async def start(self, port: int) -> None:
-        """Listen on `port` of 127.0.0.1, or on a free one if it is 0.
+    async def start(self, port: int, context: ssl.SSLContext | None = None) -> None:
+        """Listen on `port` of 127.0.0.1, or on a free one if it is 0; with TLS if there is a context for it.
 
         Raises:
             OSError: the port is taken.
@@ -51,7 +52,7 @@ class HttpFront:
         server = web.Server(self._handle, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=2.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port)
+        site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=context)
         try:
             await site.start()
         except OSError:

@@ -14,8 +14,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import orjson
-
 from controller_runtime.api.resource import ObjectKey, Resource
 from controller_runtime.api.time import format_time
 from controller_runtime.clock import Clock
@@ -31,6 +29,7 @@ from controller_runtime.envtest.metadata import (
     validate_metadata_update,
     waits_for_content,
 )
+from controller_runtime.envtest.parts import configured_part, copied, keep_status, only_status
 from controller_runtime.envtest.patches import APPLY, patched, read_yaml
 from controller_runtime.envtest.status import (
     Cause,
@@ -156,7 +155,7 @@ class Writer:
         self._check_preconditions(kind, stored, {"resourceVersion": stored.metadata["resourceVersion"], **metadata})
         for name in ("resourceVersion", "uid", "creationTimestamp", "generation"):
             metadata.pop(name, None)
-        self._keep_part(config, {}, subresource, kind)
+        config = configured_part(kind, config, subresource)
         live = kind.from_storage(stored.copy())
         managers = ownership.decode_managers(live["metadata"].pop("managedFields", []))
         merged, managers = ownership.apply(
@@ -168,14 +167,13 @@ class Writer:
             self._now(),
             force=options.force,
         )
-        return Written(self._replace(kind, stored, _copy(merged), managers, options, subresource, applied=True))
+        return Written(self._replace(kind, stored, copied(merged), managers, options, subresource, applied=True))
 
     def _apply_new(self, kind: Kind, key: ObjectKey, config: Json, options: WriteOptions) -> Stored:
-        self._keep_part(config, {}, "", kind)
-        config["metadata"]["namespace"] = key.namespace
+        config = configured_part(kind, config, "")
         writer = self._manager(kind, options, "Apply", "")
         obj, managers = ownership.apply({}, config, {}, writer, kind.merge, self._now(), force=True)
-        private = _copy(obj)
+        private = copied(obj)
         self._prepare_new(kind, key.namespace, private, options)
         self._set_managers(private, managers)
         return self._store_new(kind, key, private, options)
@@ -213,11 +211,11 @@ class Writer:
     ) -> Stored:
         old = kind.from_storage(stored.obj)
         metadata, before = obj["metadata"], old["metadata"]
-        if subresource:
-            obj = self._only_part(obj, old, subresource)
+        if subresource == "status":
+            obj = only_status(obj, old)
             metadata = obj["metadata"]
         else:
-            self._keep_part(obj, old, subresource, kind)
+            keep_status(kind, obj, old)
         keep_server_fields(metadata, before)
         if kind.resource.namespaced:
             metadata.setdefault("namespace", stored.key.namespace)
@@ -272,26 +270,6 @@ class Writer:
     def _manager(kind: Kind, options: WriteOptions, operation: str, subresource: str) -> ownership.Manager:
         return ownership.Manager(options.manager, operation, kind.resource.api_version, subresource)
 
-    @staticmethod
-    def _keep_part(obj: Json, old: Json, subresource: str, kind: Kind) -> None:
-        """Through the main resource the status stays as it is."""
-        if not subresource and kind.has_status:
-            obj.pop("status", None)
-            if "status" in old:
-                obj["status"] = _copy(old["status"])
-
-    @staticmethod
-    def _only_part(obj: Json, old: Json, subresource: str) -> Json:
-        """Through the status subresource everything else stays as it is."""
-        if subresource != "status":
-            return obj
-        kept = {**old, "metadata": dict(old["metadata"])}
-        kept["metadata"].pop("managedFields", None)
-        kept.pop("status", None)
-        if "status" in obj:
-            kept["status"] = obj["status"]
-        return _copy(kept)
-
     def _existing(self, kind: Kind, key: ObjectKey) -> Stored:
         stored = self._storage.get(kind.storage, key)
         if stored is None:
@@ -337,7 +315,7 @@ class Writer:
 
     def _check_strictly(self, kind: Kind, config: Json) -> None:
         """An apply never drops an unknown field in silence."""
-        unknown = kind.strategy.prune(_copy(config))
+        unknown = kind.strategy.prune(copied(config))
         if unknown:
             name = "/".join(filter(None, (config["metadata"].get("namespace"), config["metadata"]["name"])))
             raise StatusError(
@@ -362,8 +340,3 @@ class Writer:
 
     def _now(self) -> str:
         return format_time(self._clock.now())
-
-
-def _copy(value: Json) -> Json:
-    copy: Json = orjson.loads(orjson.dumps(value))
-    return copy

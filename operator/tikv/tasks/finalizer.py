@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 from controller_runtime.api import Object, selector
@@ -46,7 +47,8 @@ async def remove(ctx: TiKVContext) -> Result:
     if left:
         return retry(ctx.settings.requeue, f"waiting for {', '.join(left)} to be deleted")
     if remove_finalizer(tikv, keys.FINALIZER):
-        ctx.found = await ctx.client.update(tikv)
+        with suppress(NotFound):  # an earlier run has let it go, and the cache hasn't heard of that yet
+            await ctx.client.update(tikv)
     ctx.metrics.forget(ctx.key)
     return complete("nothing is left")
 

@@ -4,7 +4,7 @@ import pytest
 
 from controller_runtime.api import Object, ObjectMeta
 from controller_runtime.api.k8s import ConfigMap, PersistentVolumeClaim
-from controller_runtime.client import Conflict, ServiceUnavailable
+from controller_runtime.client import Conflict, NotFound, ServiceUnavailable
 from controller_runtime.task import Status
 from helpers.tikv_fakes import make_cluster, make_context, make_pod, make_tikv
 from tikv_operator.api import TiKV
@@ -64,6 +64,11 @@ class TestRemove:
         result = await finalizer.remove(ctx)
         assert (result.status, result.after) == (Status.RETRY, 5.0)
         assert ctx.client.writes == [f"delete {left.kind} {left.metadata.name}"]
+
+    async def test_a_tikv_that_an_earlier_run_has_let_go_is_no_error(self) -> None:
+        ctx = make_context()
+        ctx.client.errors["update TiKV"] = NotFound("gone", code=404)
+        assert (await finalizer.remove(ctx)).status is Status.COMPLETE
 
     async def test_a_pod_gets_a_minute(self) -> None:
         ctx = make_context(others=[make_pod()])

@@ -31,7 +31,7 @@ def pipeline() -> Node[ClusterContext]:
         ctx.groups,
         # A paused Cluster can be deleted, too: nothing that is being deleted hangs on a permission.
         if_break(is_deleting, finalizer.remove, if_break(is_gone), status.components, status.conditions, status.write),
-        if_break(is_paused),
+        if_break(is_paused, ctx.paused),
         finalizer.add,
         features.copy,
         svc.services,

@@ -27,6 +27,8 @@ __all__ = [
     "cluster_name",
     "cluster_names",
     "declare",
+    "groups_of",
+    "member_keys",
     "members",
 ]
 
@@ -88,14 +90,18 @@ def cluster_key(event: CacheEvent) -> Iterable[ObjectKey]:
 
 def members(cache: Cache, kind: type[Object]) -> Callable[[CacheEvent], Iterable[ObjectKey]]:
     """Return a function that maps the event of a Cluster to the keys of its groups or instances of one kind."""
+    return lambda event: member_keys(cache, kind, event.key)
 
-    def mapped(event: CacheEvent) -> Iterable[ObjectKey]:
-        return [
-            ObjectKey(found.metadata.namespace, found.metadata.name)
-            for found in cache.list(kind, namespace=event.key.namespace, index=(CLUSTER_INDEX, event.key.name))
-        ]
 
-    return mapped
+def member_keys(cache: Cache, kind: type[Object], cluster: ObjectKey) -> list[ObjectKey]:
+    """Return the keys of the groups or instances of one kind that belong to a Cluster; nothing is decoded for it.
+
+    While the kind is not in the cache yet there are none: each object tells of itself when it comes.
+    """
+    if not cache.informer(kind).synced:
+        return []
+    found = cache.entries(kind, namespace=cluster.namespace, index=(CLUSTER_INDEX, cluster.name))
+    return [entry.key for entry in found]
 
 
 def declare(cache: Cache, *kinds: type[Object]) -> None:

@@ -16,13 +16,14 @@ from controller_runtime.predicate import generation_changed, resource_version_ch
 from controller_runtime.reconcile import Context, Request, Requeue
 from controller_runtime.task import Node, ReportStore, Runner, TaskMetrics, block, if_break
 from tikv_operator.api import Cluster, PDGroup, TiKV, TiKVGroup
-from tikv_operator.common.membership import CLUSTER_INDEX, cluster_key, declare, members
+from tikv_operator.common.membership import cluster_key, declare, member_keys, members
 from tikv_operator.common.settings import Settings
 from tikv_operator.pdclient import PDClients
 from tikv_operator.tikvgroup.allocation import NameAllocator
 from tikv_operator.tikvgroup.tasks import ctx, finalizer, revision, status, svc, updater
 from tikv_operator.tikvgroup.tasks.state import (
     GroupContext,
+    cluster_is_deleting,
     cluster_is_missing,
     cluster_is_paused,
     features_are_not_copied,
@@ -49,7 +50,8 @@ def pipeline() -> Node[GroupContext]:
             is_deleting, finalizer.remove, if_break(is_gone), status.ready, status.synced, status.replicas, status.write
         ),
         if_break(cluster_is_missing, status.cluster_missing, status.selected, status.replicas, status.write),
-        if_break(cluster_is_paused),
+        if_break(cluster_is_deleting, ctx.deleting),
+        if_break(cluster_is_paused, ctx.paused),
         if_break(features_are_not_copied, ctx.features),
         finalizer.add,
         revision.choose,
@@ -97,8 +99,10 @@ def controller(
     def held_back(event: CacheEvent) -> Iterable[ObjectKey]:
         """Map a group that is upgraded before TiKV to the groups that may be waiting for it."""
         for cluster in cluster_key(event):
-            waiting = cache.list(TiKVGroup, namespace=cluster.namespace, index=(CLUSTER_INDEX, cluster.name))
-            yield from (group.key for group in waiting if is_upgrade(group))
+            for key in member_keys(cache, TiKVGroup, cluster):
+                group = cache.find(TiKVGroup, key)
+                if group is not None and is_upgrade(group):
+                    yield key
 
     built = Controller(
         NAME,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tikv_operator.api import TiKV
@@ -23,46 +23,54 @@ def listed(items: Sequence[str]) -> str:
 
 def not_ready(instances: Sequence[TiKV], replicas: int) -> str:
     """Say which instances are not ready, or are too many or missing, e.g. `kv-abc123 (PodNotReady)`."""
-    found = [f"{instance.metadata.name} ({_why(instance, READY)})" for instance in instances if not is_ready(instance)]
-    return listed(found + _count(instances, replicas))
+    return _said(instances, replicas, lambda instance: None if is_ready(instance) else _why(instance, READY))
 
 
 def not_synced(instances: Sequence[TiKV], revision: str, replicas: int) -> str:
     """Say which instances have not been brought to the revision yet."""
-    found = [
-        f"{instance.metadata.name} ({_why(instance, SYNCED)})"
-        for instance in instances
-        if instance.status is None or (instance.status.current_revision or "") != revision
-    ]
-    return listed(found + _count(instances, replicas))
+
+    def why(instance: TiKV) -> str | None:
+        reached = (instance.status.current_revision if instance.status is not None else None) or ""
+        return None if reached == revision else _why(instance, SYNCED)
+
+    return _said(instances, replicas, why)
 
 
 def not_available(instances: Sequence[TiKV], replicas: int, min_ready_seconds: float, now: float) -> str:
     """Say which instances hold up the next step of an update."""
-    found = []
-    for instance in instances:
-        name = instance.metadata.name
+
+    def why(instance: TiKV) -> str | None:
         if not is_ready(instance):
-            found.append(f"{name} ({_why(instance, READY)})")
-        elif not is_available(instance, min_ready_seconds, now):
-            found.append(f"{name} (ready for less than {min_ready_seconds:g}s)")
-        elif not is_up_to_date(instance):
-            found.append(f"{name} ({_why(instance, SYNCED)})")
-    return listed(found + _count(instances, replicas))
+            return _why(instance, READY)
+        if not is_available(instance, min_ready_seconds, now):
+            return f"ready for less than {min_ready_seconds:g}s"
+        return None if is_up_to_date(instance) else _why(instance, SYNCED)
+
+    return _said(instances, replicas, why)
 
 
-def _count(instances: Sequence[TiKV], replicas: int) -> list[str]:
-    if len(instances) < replicas:
-        return [f"{replicas - len(instances)} to be created"]
-    leaving = (
-        [_leaving(instance) for instance in instances if is_deleting(instance)] if len(instances) > replicas else []
-    )
-    return leaving or ([f"{len(instances) - replicas} to be removed"] if len(instances) > replicas else [])
+def _said(instances: Sequence[TiKV], replicas: int, why: Callable[[TiKV], str | None]) -> str:
+    """List the instances that `why` has something to say about, and what is missing or too much."""
+    items = []
+    surplus = len(instances) - replicas
+    leaving = 0
+    for instance in instances:
+        if surplus > 0 and is_deleting(instance):
+            leaving += 1
+            items.append(f"{instance.metadata.name} ({_leaving(instance)})")
+        elif (reason := why(instance)) is not None:
+            items.append(f"{instance.metadata.name} ({reason})")
+    if surplus < 0:
+        items.append(f"{-surplus} to be created")
+    elif surplus > leaving:
+        items.append(f"{surplus - leaving} to be removed")
+    return listed(items)
 
 
 def _leaving(instance: TiKV) -> str:
+    """Say how far the removal is. The reason, not the message: that one changes with every region that moves."""
     found = find_condition(instance.status.conditions, OFFLINED) if instance.status is not None else None
-    return f"{instance.metadata.name} (leaving{f': {found.message}' if found is not None else ''})"
+    return f"leaving: {found.reason}" if found is not None and found.reason else "leaving"
 
 
 def _why(instance: TiKV, condition: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from controller_runtime.task import Result, complete, task
+from controller_runtime.task import Result, complete, task, wait
 from tikv_operator.api import Cluster
 from tikv_operator.cluster.tasks.state import ClusterContext
 from tikv_operator.common.membership import groups_of
 
-__all__ = ["cluster", "groups"]
+__all__ = ["cluster", "groups", "paused"]
 
 
 @task("Context")
@@ -25,3 +25,9 @@ async def groups(ctx: ClusterContext) -> Result:
     """Read all groups that name this Cluster."""
     ctx.groups = await groups_of(ctx.client, ctx.cluster)
     return complete(f"{len(ctx.groups)} groups")
+
+
+@task("Paused")
+async def paused(ctx: ClusterContext) -> Result:
+    """Do nothing while the Cluster is paused."""
+    return wait("the cluster is paused")

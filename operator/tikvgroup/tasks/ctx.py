@@ -8,7 +8,7 @@ from tikv_operator.api import Cluster, TiKV, TiKVGroup
 from tikv_operator.tikvgroup.build import group_labels
 from tikv_operator.tikvgroup.tasks.state import GroupContext
 
-__all__ = ["cluster", "features", "group", "instances"]
+__all__ = ["cluster", "deleting", "features", "group", "instances", "paused"]
 
 
 @task("ContextObject")
@@ -38,7 +38,19 @@ async def cluster(ctx: GroupContext) -> Result:
     return complete("read the cluster") if ctx.cluster is not None else wait(f"cluster {name} does not exist")
 
 
+@task("ClusterDeleting")
+async def deleting(ctx: GroupContext) -> Result:
+    """Make nothing more for a Cluster that is going: its controller deletes this group, too."""
+    return wait(f"cluster {ctx.group.spec.cluster.name} is being deleted: wait until the group is, too")
+
+
+@task("Paused")
+async def paused(ctx: GroupContext) -> Result:
+    """Do nothing while the Cluster is paused."""
+    return wait(f"cluster {ctx.group.spec.cluster.name} is paused")
+
+
 @task("Features")
 async def features(ctx: GroupContext) -> Result:
-    """Say what is waited for while the Cluster's features have not been copied yet."""
+    """Make nothing from features that the Cluster doesn't have (any more)."""
     return wait("wait until the features of the cluster are copied to the group")

@@ -21,6 +21,7 @@ from tikv_operator.tikvgroup.build import Blueprint
 __all__ = [
     "GroupContext",
     "Revisions",
+    "cluster_is_deleting",
     "cluster_is_missing",
     "cluster_is_paused",
     "features_are_not_copied",
@@ -110,6 +111,10 @@ def is_deleting(ctx: GroupContext) -> bool:
 
 def cluster_is_missing(ctx: GroupContext) -> bool:
     return ctx.cluster is None
+
+
+def cluster_is_deleting(ctx: GroupContext) -> bool:
+    return ctx.cluster is not None and ctx.cluster.metadata.deletion_timestamp is not None
 
 
 def cluster_is_paused(ctx: GroupContext) -> bool:

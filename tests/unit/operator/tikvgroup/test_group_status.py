@@ -71,13 +71,19 @@ async def test_the_message_names_each_instance_with_its_reason() -> None:
     unknown, stale = make_tikv("b", ready=None), make_tikv("c", generation=2, observed=1)
     leaving = make_tikv("d", offline=True)
     assert leaving.status is not None
-    leaving.status.conditions.append(Condition(type="Offlined", status="False", message="store is removing"))
+    leaving.status.conditions.append(Condition(type="Offlined", status="False", reason="Processing"))
     ctx = context(make_group(replicas=3), make_tikv("a", ready=False), unknown, stale, leaving)
     await status.ready(ctx)
     assert condition(ctx)[2] == (
         "not all instances are ready: a (NotReady), b (not reported yet), c (changed, not reported yet), "
-        "d (leaving: store is removing)"
+        "d (leaving: Processing)"
     )
+
+
+async def test_an_instance_that_leaves_counts_once_and_so_does_one_that_is_too_many() -> None:
+    ctx = context(make_group(replicas=1), make_tikv("a"), make_tikv("b", ready=False, offline=True), make_tikv("c"))
+    await status.ready(ctx)
+    assert condition(ctx)[2] == "not all instances are ready: b (leaving), 1 to be removed"
 
 
 async def test_of_many_instances_only_some_are_named() -> None:

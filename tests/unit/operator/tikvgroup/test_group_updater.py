@@ -12,6 +12,7 @@ from helpers.group_fakes import FakeCluster, FakeEvents, names
 from helpers.group_instances import NEW, NOW, OLD, make_tikv
 from helpers.group_world import group_context, make_cluster, make_group, make_pd_group, of_group
 from tikv_operator.api import TiKV, TiKVGroup
+from tikv_operator.tikvgroup.allocation import NameAllocator
 from tikv_operator.tikvgroup.build import Blueprint
 from tikv_operator.tikvgroup.tasks import updater
 from tikv_operator.tikvgroup.tasks.state import GroupContext, Revisions
@@ -59,6 +60,20 @@ async def test_a_name_that_a_tikv_of_anybody_has_is_passed_over() -> None:
     ctx.instances = []
     await updater.update(ctx)
     assert world.writes == ["apply TiKV basic-000001"]
+
+
+async def test_an_instance_whose_creation_is_not_seen_yet_is_not_created_twice() -> None:
+    world = FakeCluster()
+    await updater.update(context(world, make_group(replicas=2)))
+
+    async def nothing_seen(kind: Any, key: Any) -> None:
+        """The cache of another process, which has seen neither of the two."""
+
+    world.find = nothing_seen  # type: ignore[method-assign]
+    ctx = context(world, make_group(replicas=2))
+    ctx.instances, ctx.names = [], NameAllocator(lambda uid, generation, number: f"{number:06}")
+    await updater.update(ctx)
+    assert names(world.all(TiKV)) == ["basic-000000", "basic-000001"]
 
 
 async def test_a_settled_group_costs_no_write() -> None:

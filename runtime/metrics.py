@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from math import inf
 from typing import Final, final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -72,17 +73,13 @@ class HistogramCounts:
         """Return the buckets as the exposition format wants them: upper bound and cumulative count."""
         total = 0
         buckets: list[tuple[str, float]] = []
-        for bound, count in zip((*self._bounds, float("inf")), self._counts, strict=True):
+        for bound, count in zip((*self._bounds, inf), self._counts, strict=True):
             total += count
-            buckets.append((_text(bound), total))
+            buckets.append(("+Inf" if bound == inf else str(bound), total))
         return buckets
 
 
-def _text(bound: float) -> str:
-    return "+Inf" if bound == float("inf") else str(bound)
-
-
-RESULTS: Final = ("success", "error", "requeue", "requeue_after", "conflict")
+_RESULTS: Final = ("success", "error", "requeue", "requeue_after", "conflict")
 
 
 @final
@@ -129,7 +126,7 @@ class MetricsOfController:
     """The metrics of one controller, with its label looked up once."""
 
     def __init__(self, metrics: ControllerMetrics, controller: str) -> None:
-        self._results = {result: metrics.reconciles.labels(controller, result) for result in RESULTS}
+        self._results = {result: metrics.reconciles.labels(controller, result) for result in _RESULTS}
         self._errors = metrics.errors.labels(controller)
         self._terminal_errors = metrics.terminal_errors.labels(controller)
         self._panics = metrics.panics.labels(controller)

@@ -40,6 +40,8 @@ K = TypeVar("K", bound=Hashable)
 LOW_PRIORITY: Final = -100
 """For work that nobody waits for: initial lists and resyncs."""
 
+_MANY_LEVELS: Final = 8  # beyond this, levels that are empty are dropped when a new one is made
+_RESOLUTION: Final = 0.001  # delays that end so shortly after one another end together: event loops tell time no finer
 _SLACK: Final = 64  # stale timers that are tolerated before the heap is rebuilt, on top of one per live timer
 
 
@@ -57,12 +59,14 @@ class Item(Generic[K]):
         since: loop time at which it was first added, or its delay ended.
     """
 
-    __slots__ = ("key", "priority", "since")
+    __slots__ = ("_again", "_started", "key", "priority", "since")
 
     def __init__(self, key: K, priority: int, since: float) -> None:
         self.key = key
         self.priority = priority
         self.since = since
+        self._started: float | None = None  # loop time at which it was handed out
+        self._again: Item[K] | None = None  # what was asked for since then
 
     def __repr__(self) -> str:
         return f"<Item {self.key} priority={self.priority} since={self.since:g}>"
@@ -90,14 +94,17 @@ class WorkQueue(Generic[K]):
     ) -> None:
         self.name = name
         self._loop = asyncio.get_running_loop()
+        self._now = self._loop.time
         self._limiter = rate_limiter or ExponentialBackoff()
         self._ageing = ageing
 
-        # A queued key is in `_queued`, and in a FIFO of `_levels` unless it is also in work.
-        self._queued: dict[K, Item[K]] = {}
+        # A key is in `_items` while it is queued or in work. A queued item has a slot in a FIFO of `_levels`; one that
+        # was handed out has none (or stale ones), and what was asked for meanwhile waits in its `_again`.
+        self._items: dict[K, Item[K]] = {}
         self._levels: dict[int, deque[Item[K]]] = {}
-        self._processing: dict[K, float] = {}
-        # A delayed key is in `_delayed` and never in `_queued`. A heap entry whose item is not there is stale.
+        self._queued = 0
+        self._in_work = 0
+        # A delayed key is in `_delayed` and not queued. A heap entry whose item is not there is stale.
         self._delayed: dict[K, Item[K]] = {}
         self._timers: list[tuple[float, int, Item[K]]] = []
         self._timer: asyncio.Handle | None = None
@@ -119,13 +126,13 @@ class WorkQueue(Generic[K]):
 
     def __len__(self) -> int:
         """The number of keys that are due and not taken."""
-        return len(self._queued)
+        return self._queued
 
     def __repr__(self) -> str:
         state = " shut down" if self._shut_down else ""
         return (
-            f"<WorkQueue {self.name or '(unnamed)'} queued={len(self._queued)} delayed={len(self._delayed)} "
-            f"processing={len(self._processing)}{state}>"
+            f"<WorkQueue {self.name or '(unnamed)'} queued={self._queued} delayed={len(self._delayed)} "
+            f"processing={self._in_work}{state}>"
         )
 
     # Adding
@@ -139,19 +146,21 @@ class WorkQueue(Generic[K]):
         """
         if self._shut_down:
             return
-        item = self._queued.get(key)
+        item = self._items.get(key)
+        if item is not None and item._started is not None:
+            item = item._again
         if item is not None:
             if priority > item.priority:
                 self._raise_priority(item, priority)
             self._retries += after > 0
         elif after > 0:
-            self._add_delayed(key, self._loop.time() + after, priority)
+            self._add_delayed(key, self._now() + after, priority)
         else:
             if self._delayed:
                 delayed = self._delayed.pop(key, None)
                 if delayed is not None and delayed.priority > priority:
                     priority = delayed.priority
-            self._enqueue(Item(key, priority, self._loop.time()))
+            self._enqueue(Item(key, priority, self._now()))
 
     def add_rate_limited(self, key: K, *, priority: int = 0, at_least: float = 0.0) -> float:
         """Ask for another run of `key` after its back-off.
@@ -208,16 +217,19 @@ class WorkQueue(Generic[K]):
         Raises:
             ValueError: the key was not handed out.
         """
-        try:
-            started = self._processing.pop(key)
-        except KeyError:
+        item = self._items.get(key)
+        if item is None or item._started is None:
             msg = f"done({key!r}), but this key is not in work"
-            raise ValueError(msg) from None
-        self._work_duration.observe(self._loop.time() - started)
-        item = self._queued.get(key)
-        if item is not None:
-            self._push(item)
-        elif self._shut_down:
+            raise ValueError(msg)
+        self._work_duration.observe(self._now() - item._started)
+        self._in_work -= 1
+        again = item._again
+        if again is not None:
+            self._items[key] = again
+            self._push(again)
+            return
+        del self._items[key]
+        if self._shut_down:
             self._notice_end()
 
     # Ending
@@ -238,8 +250,7 @@ class WorkQueue(Generic[K]):
             self._timer.cancel()
             self._timer = None
         if discard:
-            self._queued.clear()
-            self._levels.clear()
+            self._discard_queued()
         self._notice_end()
 
     async def drain(self) -> None:
@@ -252,12 +263,13 @@ class WorkQueue(Generic[K]):
 
     def statistics(self) -> QueueStatistics:
         """Return a snapshot. Counting the depth by priority is linear in the number of queued keys."""
-        now = self._loop.time()
-        ages = [now - started for started in self._processing.values()]
+        now = self._now()
+        ages = [now - item._started for item in self._items.values() if item._started is not None]
+        due = (item if item._started is None else item._again for item in self._items.values())
         return QueueStatistics(
-            depth=dict(Counter(item.priority for item in self._queued.values())),
+            depth=dict(Counter(item.priority for item in due if item is not None)),
             delayed=len(self._delayed),
-            processing=len(self._processing),
+            processing=self._in_work,
             waiters=len(self._waiters),
             adds=self._adds,
             retries=self._retries,
@@ -272,21 +284,24 @@ class WorkQueue(Generic[K]):
     def _enqueue(self, item: Item[K]) -> None:
         """Make a key due that is neither queued nor delayed."""
         self._adds += 1
-        self._queued[item.key] = item
-        if item.key not in self._processing:
+        self._queued += 1
+        current = self._items.setdefault(item.key, item)
+        if current is item:
             self._push(item)
+        else:
+            current._again = item  # in work: it comes back with done()
 
     def _push(self, item: Item[K]) -> None:
         level = self._levels.get(item.priority)
         if level is None:
-            level = self._levels[item.priority] = deque()
+            level = self._new_level(item.priority)
         level.append(item)
         if self._waiters:
             self._wake_one()
 
     def _raise_priority(self, item: Item[K], priority: int) -> None:
         item.priority = priority
-        if item.key not in self._processing:
+        if self._items[item.key] is item:
             self._push(item)  # its slot in the lower level stays: see the module docstring
 
     def _take(self) -> Item[K] | None:
@@ -294,32 +309,42 @@ class WorkQueue(Generic[K]):
         if level is None:
             return None
         item = level.popleft()
-        key = item.key
-        now = self._loop.time()
-        del self._queued[key]
-        self._processing[key] = now
+        item._started = now = self._now()
+        self._queued -= 1
+        self._in_work += 1
         self._queue_duration.observe(now - item.since)
         if self._backed_off:
-            self._backed_off.discard(key)
+            self._backed_off.discard(item.key)
         return item
 
     def _best_level(self) -> deque[Item[K]] | None:
-        """Return the level whose head is next, with no stale slot in front; forget levels that are empty."""
+        """Return the level whose head is next, with no stale slot in front."""
         best: deque[Item[K]] | None = None
         best_rank = 0.0
-        empty: list[int] = []
         for priority, level in self._levels.items():
-            while level and self._queued.get(level[0].key) is not level[0]:
+            while level:
+                head = level[0]
+                if head._started is None:
+                    rank = head.since - priority * self._ageing
+                    if best is None or rank < best_rank:
+                        best, best_rank = level, rank
+                    break
                 level.popleft()
-            if not level:
-                empty.append(priority)
-                continue
-            rank = level[0].since - priority * self._ageing
-            if best is None or rank < best_rank:
-                best, best_rank = level, rank
-        for priority in empty:
-            del self._levels[priority]
         return best
+
+    def _new_level(self, priority: int) -> deque[Item[K]]:
+        if len(self._levels) >= _MANY_LEVELS:
+            self._levels = {other: level for other, level in self._levels.items() if level}
+        level = self._levels[priority] = deque()
+        return level
+
+    def _discard_queued(self) -> None:
+        in_work = {key: item for key, item in self._items.items() if item._started is not None}
+        for item in in_work.values():
+            item._again = None
+        self._items = in_work
+        self._levels.clear()
+        self._queued = 0
 
     def _notice_end(self) -> None:
         """After shutdown: if nothing is queued, no waiter will ever get a key; if nothing is in work, all is over."""
@@ -327,7 +352,7 @@ class WorkQueue(Generic[K]):
             return
         while self._waiters:
             self._wake_one()
-        if not self._processing:
+        if not self._in_work:
             self._empty.set()
 
     # Delays
@@ -362,12 +387,13 @@ class WorkQueue(Generic[K]):
 
     def _release_due(self) -> None:
         self._timer = None
-        now = self._loop.time()
+        now = self._now()
         timers = self._timers
-        while timers and timers[0][0] <= now:
+        while timers and timers[0][0] <= now + _RESOLUTION:
             item = heappop(timers)[2]
             if self._delayed.get(item.key) is item:
                 del self._delayed[item.key]
+                item.since = min(item.since, now)
                 self._enqueue(item)
         self._arm()
 

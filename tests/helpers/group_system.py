@@ -37,10 +37,30 @@ CLUSTER = ObjectKey("ns1", "tc")
 class GroupSystem:
     """A user's client of the system, and the hand that moves the instances."""
 
+    server: EmbeddedCluster
     user: LiveClient
     clock: LoopClock
-    reports: ReportStore
+    settings: Settings
     pd_version: str = "v8.1.0"
+    _running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start the operator: a new process, as far as anybody can see."""
+        log = quiet_log()
+        manager = Manager(self.server.transport, field_manager="tidb-operator", clock=self.clock, log=log)
+        pds = PDClients(through_api_server(self.server.transport), settings=self.settings, clock=self.clock, log=log)
+        manager.add(pds)
+        metrics, reports = TaskMetrics(manager.registry, prefix="tikv_operator"), ReportStore()
+        for make in (cluster.controller, tikvgroup.controller):
+            manager.add(make(manager, pds, self.settings, metrics=metrics, reports=reports))
+        self._running = asyncio.create_task(manager.run(), name="operator")
+
+    async def stop(self) -> None:
+        """Cancel the operator wherever it is."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait({self._running})
+            self._running = None
 
     async def create(self, *objects: Object) -> None:
         for obj in objects:
@@ -74,6 +94,14 @@ class GroupSystem:
             for group in await self.user.list(PDGroup, namespace="ns1"):
                 await self._report_pd(group)
             await asyncio.sleep(seconds)
+
+    async def settle_one(self, instance: TiKV) -> None:
+        """Let one instance take its next step."""
+        await self._step(instance)
+
+    async def fail(self, instance: TiKV) -> None:
+        """Let an instance's process die."""
+        await self._report(instance, Ready="False", Running="False")
 
     async def _step(self, instance: TiKV) -> None:
         status = instance.status
@@ -132,22 +160,16 @@ class GroupSystem:
 
 @asynccontextmanager
 async def group_system(settings: Settings | None = None) -> AsyncIterator[GroupSystem]:
-    clock, log, chosen = LoopClock(), quiet_log(), settings or Settings()
+    clock = LoopClock()
     crds = [custom_resource_definition(kind) for kind in KINDS]
     async with EmbeddedCluster(clock=clock, crds=crds) as server:
-        manager = Manager(server.transport, field_manager="tidb-operator", clock=clock, log=log)
-        reports, metrics = ReportStore(), TaskMetrics(manager.registry, prefix="tikv_operator")
-        pds = PDClients(through_api_server(server.transport), settings=chosen, clock=clock, log=log)
-        manager.add(pds)
-        for make in (cluster.controller, tikvgroup.controller):
-            manager.add(make(manager, pds, chosen, metrics=metrics, reports=reports))
         user = LiveClient(server.transport, field_manager="user")
         namespace = Namespace()
         namespace.metadata.name = "ns1"
         await user.create(namespace)
-        running = asyncio.create_task(manager.run(), name="operator")
+        system = GroupSystem(server, user, clock, settings or Settings())
+        system.start()
         try:
-            yield GroupSystem(user, clock, reports)
+            yield system
         finally:
-            running.cancel()
-            await asyncio.wait({running})
+            await system.stop()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from helpers.group_instances import NOW, make_tikv
 from tikv_operator.api import EvenlySpread, ScheduleTopology, TiKV
-from tikv_operator.common.instances import is_available, is_deleting, is_up_to_date
+from tikv_operator.common.instances import is_available, is_offline, is_offlined, is_up_to_date
 from tikv_operator.updater import CancelOffline, Create, DeferDelete, Delete, SetOffline, Target, Update, plan
 
 MIN_READY = 5.0
@@ -70,8 +70,12 @@ class World:
         return [member.object(name, self.now) for name, member in sorted(self.members.items())]
 
     def available(self) -> int:
-        """Instances that serve, stay, and have done so for long enough."""
-        return sum(is_available(found, MIN_READY, self.now) for found in self.objects() if not is_deleting(found))
+        """Instances that serve and have done so for long enough; one that is only marked for later serves, too."""
+        return sum(
+            is_available(found, MIN_READY, self.now)
+            for found in self.objects()
+            if not is_offline(found) and not is_offlined(found)
+        )
 
     def reconcile(self) -> bool:
         """Carry out one plan, checking the promise after each action; return whether it says that all is done."""
@@ -86,11 +90,9 @@ class World:
         found = plan(self.objects(), target)
         for action in found.actions:
             before = self.available()
-            deferring = isinstance(action, DeferDelete)
             self.carry_out(action)
-            # A marked instance goes on serving: only the others' counting changes, so it isn't taken down by the mark.
             least = min(before, self.desired - self.max_unavailable)
-            assert deferring or self.available() >= least, (action, before, self.available())
+            assert self.available() >= least, (action, before, self.available())
         return found.done
 
     def carry_out(self, action: object) -> None:

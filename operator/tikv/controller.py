@@ -17,7 +17,7 @@ from controller_runtime.reconcile import Context, Request, Requeue
 from controller_runtime.task import Node as Pipeline
 from controller_runtime.task import ReportStore, Runner, TaskMetrics, block, if_, if_break, if_not
 from tikv_operator.api import Cluster, TiKV
-from tikv_operator.common.membership import CLUSTER_INDEX, declare, members
+from tikv_operator.common.membership import declare, member_keys, members
 from tikv_operator.common.metrics import InstanceMetrics
 from tikv_operator.common.settings import Settings
 from tikv_operator.pdclient import PDClients
@@ -55,7 +55,7 @@ def pipeline() -> Pipeline[TiKVContext]:
         ),
         if_break(state.cluster_is_paused, if_(state.is_deleting, conditions.deletion_paused)),
         if_break(state.cluster_is_deleting, finalizer.remove),
-        if_break(state.has_no_pd),
+        if_break(state.has_no_pd, if_(state.never_had_a_store, finalizer.remove)),
         if_break(state.is_offlined_for_good, offline.delete_offlined),
         ctx.pod,
         ctx.info_from_pd,
@@ -155,9 +155,4 @@ def _concerns(cluster: Cluster) -> tuple[object, ...]:
 
 def _tikvs_of(cache: Cache) -> Callable[[ObjectKey], Iterable[ObjectKey]]:
     """Return what names all TiKVs of a cluster: its PD becoming known, being lost or coming back concerns them all."""
-
-    def concerned(cluster: ObjectKey) -> Iterable[ObjectKey]:
-        found = cache.list(TiKV, namespace=cluster.namespace, index=(CLUSTER_INDEX, cluster.name))
-        return [tikv.key for tikv in found]
-
-    return concerned
+    return lambda cluster: member_keys(cache, TiKV, cluster)

@@ -7,6 +7,8 @@ seconds.
 
 from __future__ import annotations
 
+from typing import Final
+
 from controller_runtime.api import Condition, parse_time
 from tikv_operator.api import PD, CommonStatus, PDGroup, TiKV, TiKVGroup
 from tikv_operator.common.conditions import FALSE, OFFLINED, READY, RUNNING, TRUE, condition_is, find_condition
@@ -27,6 +29,8 @@ __all__ = [
     "is_ready",
     "is_up_to_date",
 ]
+
+_JUST_AFTER: Final = 0.001  # seconds: whoever looks again after a delay must not be a moment too early
 
 Instance = TiKV | PD
 Group = TiKVGroup | PDGroup
@@ -66,9 +70,6 @@ def available_in(instance: Instance, min_ready_seconds: float, now: float) -> fl
     # Timestamps have whole seconds: the condition may be younger than it says by almost one, hence "strictly before".
     since = parse_time(found.last_transition_time)
     return 0.0 if since + min_ready_seconds < now else since + min_ready_seconds - now + _JUST_AFTER
-
-
-_JUST_AFTER = 0.001
 
 
 def is_available(instance: Instance, min_ready_seconds: float, now: float) -> bool:

@@ -12,15 +12,13 @@ from typing import Generic, TypeVar
 from tikv_operator.common.instances import (
     Instance,
     is_available,
-    is_not_running,
     is_offline,
     is_offlined,
-    is_ready,
     is_up_to_date,
 )
 from tikv_operator.common.keys import ANNOTATION_DEFER_DELETE, LABEL_INSTANCE_REVISION
 
-__all__ = ["Classes", "classify", "is_disturbed", "is_unavailable_update"]
+__all__ = ["Classes", "classify", "is_unavailable_update"]
 
 I = TypeVar("I", bound=Instance)  # noqa: E741 (an instance kind)
 
@@ -72,8 +70,3 @@ def _class_of(classes: Classes[I], instance: I, revision: str | None) -> list[I]
 def is_unavailable_update(instance: Instance, min_ready_seconds: float, now: float) -> bool:
     """Return whether an instance of the wanted revision can't be counted on yet."""
     return not is_available(instance, min_ready_seconds, now) or not is_up_to_date(instance)
-
-
-def is_disturbed(instance: Instance) -> bool:
-    """Return whether an instance has trouble of some kind: taking it down costs less than taking down another."""
-    return is_not_running(instance) or not is_ready(instance) or not is_up_to_date(instance)

@@ -187,7 +187,7 @@ def _kind(
     return Kind(
         resource=resource,
         short_names=short,
-        strategy=strategy or BuiltinStrategy(resource, read_schema, defaults, rules),
+        strategy=strategy or BuiltinStrategy(typed, defaults, rules),
         strategic=True,
         read_schema=read_schema,
         **options,

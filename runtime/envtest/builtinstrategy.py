@@ -6,11 +6,13 @@ canonical) and then calls the kind's own `defaults` and `rules`, if it has any.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, Final
 
+from controller_runtime.api.meta import Object
 from controller_runtime.api.quantity import canonical_quantity
-from controller_runtime.api.resource import Resource
+from controller_runtime.envtest.builtinschema import builtin_schema
 from controller_runtime.envtest.schema import MISSING, Node, compile_schema, prune, validate
 from controller_runtime.envtest.status import Cause, bad_request
 from controller_runtime.envtest.storage import Json
@@ -28,31 +30,19 @@ _QUANTITIES: Final = frozenset(
 class BuiltinStrategy:
     """See the module docstring."""
 
-    def __init__(
-        self,
-        resource: Resource,
-        read_schema: Callable[[], Json],
-        defaults: Defaults | None = None,
-        rules: Rules | None = None,
-    ) -> None:
-        self._resource = resource
-        self._read_schema = read_schema
-        self._compiled: Node | None = None
+    def __init__(self, typed: type[Object], defaults: Defaults | None = None, rules: Rules | None = None) -> None:
+        self._typed = typed
+        self._resource = typed.resource
         self._defaults = defaults
         self._rules = rules
 
-    @property
-    def _node(self) -> Node:
-        if self._compiled is None:
-            self._compiled = compile_schema(self._read_schema())
-        return self._compiled
-
     def prune(self, obj: Json) -> list[str]:
         _canonical_quantities(obj)
+        node = _compiled(self._typed)
         unknown: list[str] = []
-        prune(self._node, obj, "", unknown, root=True)
+        prune(node, obj, "", unknown, root=True)
         problems: list[Cause] = []
-        validate(self._node, obj, MISSING, "", problems, root=True)
+        validate(node, obj, MISSING, "", problems, root=True)
         for problem in problems:
             if problem.reason == "FieldValueTypeInvalid":
                 kind = self._resource.kind
@@ -68,6 +58,12 @@ class BuiltinStrategy:
 
     def validate(self, obj: Json, old: Json | None, subresource: str) -> list[Cause]:
         return [] if self._rules is None else self._rules(obj, old, subresource)
+
+
+@functools.cache
+def _compiled(typed: type[Object]) -> Node:
+    """The compiled schema, which all servers of a process share."""
+    return compile_schema(builtin_schema(typed))
 
 
 def _canonical_quantities(value: Any) -> None:

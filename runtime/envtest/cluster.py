@@ -101,6 +101,11 @@ class EmbeddedCluster:
         """The bearer token that HTTP requests must carry."""
         return self._token
 
+    @property
+    def open_watches(self) -> int:
+        """How many watches are being read right now."""
+        return len(self._watches)
+
     def kubeconfig(self, user: str = "admin", *, namespace: str = "default") -> str:
         """Return a kubeconfig (YAML) for the HTTP address.
 

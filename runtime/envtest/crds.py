@@ -12,7 +12,7 @@ from controller_runtime.api.k8s import CustomResourceDefinition
 from controller_runtime.api.resource import Resource
 from controller_runtime.api.time import format_time
 from controller_runtime.clock import Clock
-from controller_runtime.envtest.builtinschema import builtin_schema, metadata_schema
+from controller_runtime.envtest.builtinschema import metadata_schema
 from controller_runtime.envtest.builtinstrategy import BuiltinStrategy
 from controller_runtime.envtest.celrules import check_rules
 from controller_runtime.envtest.collector import CRD_FINALIZER, CRDS
@@ -46,9 +46,7 @@ class CrdStrategy:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._decoder = BuiltinStrategy(
-            CustomResourceDefinition.resource, lambda: builtin_schema(CustomResourceDefinition)
-        )
+        self._decoder = BuiltinStrategy(CustomResourceDefinition)
 
     def prune(self, obj: Json) -> list[str]:
         return self._decoder.prune(obj)

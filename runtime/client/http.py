@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final, final
+from typing import Final, final
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
@@ -78,7 +78,7 @@ class HttpTransport:
             status = response.status
             return Response(response.status, _lowered(response), body)
         except (aiohttp.ClientError, TimeoutError, OSError, HttpProcessingError) as error:
-            raise _transport_error(request, error) from error
+            raise _transport_error(request, error) from None
         finally:
             if self._metrics is not None:
                 self._metrics.exchanged(self._host, request.method, status, clock.time() - began)
@@ -95,7 +95,7 @@ class HttpTransport:
             response = await self._send(request, timeout)
             status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError, HttpProcessingError) as error:
-            raise _transport_error(request, error) from error
+            raise _transport_error(request, error) from None
         finally:
             if self._metrics is not None:
                 verb = "WATCH" if ("watch", "true") in request.params else request.method
@@ -186,7 +186,7 @@ class _HttpStream:
                     break
                 body += chunk
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _transport_error(self._request, error) from error
+            raise _transport_error(self._request, error) from None
         return bytes(body)
 
 
@@ -205,7 +205,7 @@ class _Lines:
         try:
             line = await self._content.readline(max_line_length=_LONGEST_LINE)
         except (aiohttp.ClientError, TimeoutError, OSError, HttpProcessingError) as error:
-            raise _transport_error(self._request, error) from error
+            raise _transport_error(self._request, error) from None
         if not line:
             raise StopAsyncIteration
         return line.rstrip(b"\r\n") if line.endswith(b"\n") else line
@@ -216,6 +216,8 @@ def _lowered(response: aiohttp.ClientResponse) -> dict[str, str]:
 
 
 def _transport_error(request: Request, error: Exception) -> TransportError:
-    what: Any = str(error) or type(error).__name__
-    kind = RequestTimeout if isinstance(error, TimeoutError) else TransportError
-    return kind(f"{request.method} {request.path}: {'timed out' if kind is RequestTimeout else what}")
+    """Say what happened; to be raised without its cause, since aiohttp's errors show the headers of the request."""
+    where = f"{request.method} {request.path}"
+    if isinstance(error, TimeoutError):
+        return RequestTimeout(f"{where}: timed out")
+    return TransportError(f"{where}: {type(error).__name__}: {str(error).partition(chr(10))[0]}".rstrip(": "))

@@ -140,9 +140,20 @@ def own_changes(old: Json, new: Json, managers: Managers, writer: Manager, shape
 
 
 def apply(
-    live: Json, config: Json, managers: Managers, writer: Manager, shape: MergeType, now: str, *, force: bool
+    live: Json,
+    config: Json,
+    managers: Managers,
+    writer: Manager,
+    shape: MergeType,
+    now: str,
+    *,
+    force: bool,
+    forgiven: FieldSet | None = None,
 ) -> tuple[Json, Managers]:
     """Apply `config` as `writer` to `live` (empty for a new object).
+
+    Args:
+        forgiven: fields over which there is no conflict, if they are all that is in conflict.
 
     Returns:
         The new object and who owns what in it.
@@ -161,7 +172,7 @@ def apply(
     conflicts = [
         (manager, path) for manager, owned in others.items() for path in changed if contains(owned.fields, path)
     ]
-    if conflicts and not force:
+    if not force and not all(contains(forgiven or {}, path) for _, path in conflicts):
         raise _conflict(conflicts)
     result: Managers = {}
     for manager, owned in others.items():

@@ -13,6 +13,7 @@ import orjson
 import yaml
 from jsonpointer import JsonPointerException
 
+from controller_runtime.envtest import protobuf
 from controller_runtime.envtest.status import StatusError, bad_request, unsupported_media_type
 from controller_runtime.envtest.storage import Json
 from controller_runtime.envtest.strategic import strategic_merge
@@ -33,11 +34,13 @@ def read_body(body: bytes, content_type: str) -> Any:
     """Decode a body of a create, update or delete.
 
     Raises:
-        StatusError: 400 for text that cannot be parsed, 415 for another format than JSON or YAML.
+        StatusError: 400 for what cannot be parsed, 415 for another format than JSON, YAML or (of some kinds) protobuf.
     """
     media = content_type.partition(";")[0].strip().lower() or "application/json"
     if media == "application/yaml":
         return read_yaml(body)
+    if media == protobuf.MEDIA:
+        return protobuf.read_protobuf(body)
     if media != "application/json":
         raise unsupported_media_type(content_type, _JSON)
     return _read_json(body)

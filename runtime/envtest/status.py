@@ -192,7 +192,7 @@ def service_unavailable(message: str) -> StatusError:
 
 def not_implemented(feature: str) -> StatusError:
     """What the embedded server knows of but does not do: it says so and never pretends."""
-    message = f"{feature} is not implemented by the embedded API server"
+    message = f"not implemented by the embedded API server: {feature}"
     return StatusError(501, "NotImplemented", message)
 
 

@@ -19,6 +19,7 @@ from controller_runtime.api.time import format_time
 from controller_runtime.clock import Clock
 from controller_runtime.envtest import apply as ownership
 from controller_runtime.envtest.kinds import Kind
+from controller_runtime.envtest.lastapplied import forgiven_fields, refresh_last_applied
 from controller_runtime.envtest.metadata import (
     check_shape,
     complete_name,
@@ -166,8 +167,11 @@ class Writer:
             kind.merge,
             self._now(),
             force=options.force,
+            forgiven=forgiven_fields(live, options.manager, kind.merge),
         )
-        return Written(self._replace(kind, stored, copied(merged), managers, options, subresource, applied=True))
+        obj = copied(merged)
+        refresh_last_applied(obj, config, options.manager)
+        return Written(self._replace(kind, stored, obj, managers, options, subresource, applied=True))
 
     def _apply_new(self, kind: Kind, key: ObjectKey, config: Json, options: WriteOptions) -> Stored:
         config = configured_part(kind, config, "")

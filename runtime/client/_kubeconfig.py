@@ -41,6 +41,7 @@ class Selection:
         paths: the files that exist.
         token_file: where the user's token is, if it is in a file.
         renewable: the user authenticates with an exec plugin or an auth provider.
+        plugin: the exec plugin's command, or empty.
         impersonation: the headers of `as`, `as-uid`, `as-groups` and `as-user-extra`.
     """
 
@@ -49,6 +50,7 @@ class Selection:
     namespace: str
     token_file: Path | None
     renewable: bool
+    plugin: str
     impersonation: tuple[tuple[str, str], ...]
 
     @property
@@ -99,6 +101,7 @@ def select(paths: Sequence[Path], context: str | None) -> Selection:
         namespace=str(chosen.get("namespace") or "default"),
         token_file=_beside(user.path, token_file) if token_file else None,
         renewable="exec" in user.value or "auth-provider" in user.value,
+        plugin=_command(user.value.get("exec")),
         impersonation=_impersonation(user.value),
     )
 
@@ -186,6 +189,10 @@ def _check_files(entries: Mapping[str, _Entry], where: str) -> None:
 def _beside(kubeconfig: Path, path: Any) -> Path:
     """Resolve a path that is relative to the file that names it."""
     return kubeconfig.absolute().parent / str(path)
+
+
+def _command(plugin: Any) -> str:
+    return str(plugin.get("command") or "") if isinstance(plugin, dict) else ""
 
 
 def _impersonation(user: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -34,6 +34,16 @@ __all__ = ["ClientConfig", "load_config"]
 
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _PLUGIN_TIMEOUT: Final = 60.0
+_HARMLESS: Final = (
+    "exec: process returned",  # and what the plugin wrote to its standard error
+    "exec: malformed request",
+    "exec: plugin api version",
+    "oidc:",
+    "Service ",
+    "Cert file",
+    "Token file",
+)
+"""How those messages of kubernetes_asyncio begin that quote no secret; all others may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +120,7 @@ async def _from_kubeconfig(listed: str, context: str | None, clock: Clock) -> Cl
                     os.pathsep.join(map(str, selection.paths)), selection.context, settings, persist_config=False
                 )
         except Exception as error:  # noqa: BLE001 - its errors have no common base, and quote secrets
-            raise _config_error(selection.source, error) from None
+            raise _config_error(selection.source, error, selection.plugin) from None
     tls = _ssl_context(settings, selection.source)
     return ClientConfig(
         host=settings.host,
@@ -184,7 +194,7 @@ def _renewal(
                 # New connections present the new certificate; open ones are as good as they were.
                 tls.load_cert_chain(settings.cert_file, settings.key_file)
         except Exception as error:  # noqa: BLE001 - its errors have no common base, and quote secrets
-            raise _config_error(selection.source, error) from None
+            raise _config_error(selection.source, error, selection.plugin) from None
         return _credential(settings, loader)
 
     return renew
@@ -217,17 +227,15 @@ def _ssl_context(settings: Any, source: str) -> ssl.SSLContext | None:
     return tls
 
 
-def _config_error(source: str, error: Exception) -> ConfigError:
+def _config_error(source: str, error: Exception, plugin: str = "") -> ConfigError:
     """Say in one line what failed: only errors known to quote no secret are quoted."""
-    text = str(error)
-    if isinstance(error, TimeoutError):
-        reason = "the credential plugin did not answer in time"
-    elif isinstance(error, FileNotFoundError):
-        reason = f"the credential plugin {error.filename!r} does not exist"
-    elif text.startswith(("exec: process returned", "exec: malformed request", "exec: plugin api version", "oidc:")):
-        reason = " ".join(text.split())[:300]
-    elif text.startswith(("Service ", "Cert file", "Token file")):
-        reason = text
+    text = " ".join(str(error).split())
+    if isinstance(error, TimeoutError) and plugin:
+        reason = f"the credential plugin {plugin!r} did not answer within {_PLUGIN_TIMEOUT:g} s"
+    elif isinstance(error, OSError) and plugin:
+        reason = f"the credential plugin {plugin!r} cannot be run: {error.strerror}"
+    elif text.startswith(_HARMLESS):
+        reason = text[:300]
     else:
         reason = f"the credentials cannot be loaded ({type(error).__name__})"
     return ConfigError(f"{source}: {reason}")

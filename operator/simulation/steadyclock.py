@@ -9,11 +9,14 @@ Concurrency: stateless after construction; for one event loop.
 from __future__ import annotations
 
 import asyncio
-from typing import final
+from typing import Final, final
 
 from controller_runtime.clock import Clock
+from controller_runtime.reconcile import Requeue
 
-__all__ = ["SteadyClock"]
+__all__ = ["SteadyClock", "look_again_at"]
+
+_SHORTEST: Final = 0.001
 
 
 @final
@@ -25,3 +28,12 @@ class SteadyClock:
 
     def now(self) -> float:
         return self._offset + asyncio.get_running_loop().time()
+
+
+def look_again_at(due: float, now: float) -> Requeue:
+    """Ask to be run again when something is due (both in seconds since the epoch).
+
+    Never sooner than in a millisecond: a float of that size is exact to a quarter of a microsecond only, and a shorter
+    wait could end just before its time, again and again.
+    """
+    return Requeue(after=max(due - now, _SHORTEST))

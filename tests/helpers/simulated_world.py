@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import structlog
 from controller_runtime.api import ObjectKey, ObjectMeta, decode, encode
 from controller_runtime.api.crd import custom_resource_definition
 from controller_runtime.api.k8s import ConfigMap, PersistentVolumeClaim, Pod
-from controller_runtime.client import LiveClient
+from controller_runtime.client import LiveClient, Request, Response, Stream, Transport, TransportError
 from controller_runtime.clock import LoopClock
 from controller_runtime.envtest import EmbeddedCluster
 from tikv_operator.api import (
@@ -154,14 +155,44 @@ def _volume(name: str) -> Any:
     return Volume(name=name, mounts=[VolumeMount(type=name)], storage="1Gi")
 
 
+class FlakyTransport:
+    """Fails every third request or so, before or after the server has carried it out; streams are left alone."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._dice = random.Random(7)
+
+    async def request(self, request: Request) -> Response:
+        match self._dice.randrange(9):
+            case 0:
+                msg = "connection refused"
+                raise TransportError(msg)
+            case 1:
+                await self._transport.request(request)
+                msg = "connection reset"
+                raise TransportError(msg)
+            case 2:
+                return Response(500, {}, b"out of order")
+            case _:
+                return await self._transport.request(request)
+
+    def stream(self, request: Request) -> AbstractAsyncContextManager[Stream]:
+        return self._transport.stream(request)
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+
 @asynccontextmanager
-async def simulated_world(settings: SimulationSettings | None = None) -> AsyncIterator[SimulatedWorld]:
+async def simulated_world(
+    settings: SimulationSettings | None = None, *, wrap: Callable[[Transport], Transport] = lambda transport: transport
+) -> AsyncIterator[SimulatedWorld]:
     clock = LoopClock()
     async with AsyncExitStack() as stack:
         crds = [custom_resource_definition(kind) for kind in KINDS]
         cluster = await stack.enter_async_context(EmbeddedCluster(clock=clock, crds=crds))
         simulation = Simulation(
-            cluster.transport,
+            wrap(cluster.transport),
             front=InProcessFront(cluster),
             settings=settings,
             clock=clock,

@@ -31,11 +31,13 @@ from tikv_operator.simulation.kubelet.launch import Launcher, plan_of
 from tikv_operator.simulation.kubelet.pods import PodFacts, PodMachine, Stage
 from tikv_operator.simulation.kubelet.scheduler import Scheduler, claim_keys
 from tikv_operator.simulation.settings import SimulationSettings
+from tikv_operator.simulation.steadyclock import look_again_at
 from tikv_operator.simulation.troubles import Troubles
 
 __all__ = ["SimulatedKubelet"]
 
-_LOOK_AGAIN: Final = 1.0
+_LOOK_AGAIN: Final = 5.0
+_LONG_AGO: Final = "1970-01-01T00:00:00Z"
 _WORKERS: Final = 4
 
 
@@ -75,6 +77,7 @@ class SimulatedKubelet:
         self._clock = clock
         self._launcher = launcher
         self._pods: dict[ObjectKey, _Running] = {}
+        self._unplaced: dict[ObjectKey, tuple[ObjectKey, ...]] = {}  # pods without a node, with their claims
         self._addresses = itertools.count(1)
         self._wake = ChannelSource("simulated kubelet")
         self._scheduler = Scheduler(client, transport, settings, clock, self._placements)
@@ -91,6 +94,7 @@ class SimulatedKubelet:
             .reconciles(Pod)
             .watches(PersistentVolumeClaim, self._users_of)
             .watches(ConfigMap, self._users_of)
+            .watches(Node, lambda _: list(self._unplaced))
             .watches_source(self._wake)
         )
 
@@ -120,47 +124,48 @@ class SimulatedKubelet:
             del self._pods[request.key]
             running = None
         if pod is None or (pod.status is not None and pod.status.phase in ("Succeeded", "Failed")):
+            self._unplaced.pop(request.key, None)
             return None
         if running is None:
-            waiting = await self._admit(pod)
-            running = self._pods.get(request.key)
-            if running is None:
-                return waiting
+            answer = await self._admit(pod)
+            if not isinstance(answer, _Running):
+                return answer
+            running = self._pods[request.key] = answer
         return await self._advance(pod, running)
 
-    async def _admit(self, pod: Pod) -> Requeue | None:
+    async def _admit(self, pod: Pod) -> _Running | Requeue | None:
         """Give a pod a node and a machine; or say when to look again."""
+        claims = tuple(claim_keys(pod))
         now = self._clock.now()
         node = pod.spec.node_name if pod.spec else None
         if not node:
             if pod.metadata.deletion_timestamp is not None:
                 await self._remove(pod)
                 return None
-            age = now - parse_time(pod.metadata.creation_timestamp or "1970-01-01T00:00:00Z")
-            if age < self._settings.schedule_seconds:
-                return Requeue(after=self._settings.schedule_seconds - age)
+            due = parse_time(pod.metadata.creation_timestamp or _LONG_AGO) + self._settings.schedule_seconds
+            if now < due:
+                return look_again_at(due, now)
+            self._unplaced[pod.key] = claims
             node = await self._scheduler.place(pod, _group_of(pod))
             if node is None:
                 return Requeue(after=_LOOK_AGAIN)
+            del self._unplaced[pod.key]
         found = await self._client.find(Node, ObjectKey("", node))
-        claims = claim_keys(pod)
         machine = PodMachine(
             plan_of(pod, found, number=next(self._addresses)),
             self._launcher.process_for(pod),
             self._settings,
             now=self._clock.now(),
         )
-        self._pods[pod.key] = _Running(
-            pod.metadata.uid, _group_of(pod), node, machine, tuple(claims), tuple(_config_keys(pod))
-        )
-        return None
+        return _Running(pod.metadata.uid, _group_of(pod), node, machine, claims, tuple(_config_keys(pod)))
 
     async def _advance(self, pod: Pod, running: _Running) -> Requeue | None:
         machine = running.machine
         machine.advance(await self._facts(pod, running), self._clock.now())
         if machine.stage is Stage.GONE:
-            await self._remove(pod)
-            return Requeue(after=_LOOK_AGAIN)  # until the pod is seen to be gone
+            if pod.metadata.deletion_grace_period_seconds != 0 or not pod.metadata.finalizers:
+                await self._remove(pod)
+            return None  # its disappearance will be an event
         status = machine.status()
         encoded = encode(status)
         if encoded != running.written:
@@ -171,7 +176,7 @@ class SimulatedKubelet:
                 return None  # its disappearance is an event of its own
             running.written = encoded
         wake = machine.wake()
-        return None if wake is None else Requeue(after=max(wake - self._clock.now(), 0.0))
+        return None if wake is None else look_again_at(wake, self._clock.now())
 
     async def _facts(self, pod: Pod, running: _Running) -> PodFacts:
         containers = pod.spec.containers if pod.spec else []
@@ -206,9 +211,12 @@ class SimulatedKubelet:
             return
 
     def _users_of(self, event: CacheEvent) -> Iterator[ObjectKey]:
-        """The pods that use a claim or a config map."""
+        """The pods that use a claim or a config map, or wait for it."""
         for key, pod in self._pods.items():
             if event.key in pod.claims or event.key in pod.configs:
+                yield key
+        for key, claims in self._unplaced.items():
+            if event.key in claims:
                 yield key
 
     def _placements(self) -> Iterator[tuple[str, str]]:

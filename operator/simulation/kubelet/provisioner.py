@@ -24,6 +24,7 @@ from tikv_operator.simulation.kubelet import volumes
 from tikv_operator.simulation.kubelet.processes import Disk
 from tikv_operator.simulation.kubelet.scheduler import claim_keys
 from tikv_operator.simulation.settings import SimulationSettings
+from tikv_operator.simulation.steadyclock import look_again_at
 
 __all__ = ["Disks", "Provisioner"]
 
@@ -53,7 +54,7 @@ class Provisioner:
         self._settings = settings
         self._clock = clock
         self._disks = disks
-        self._due: dict[tuple[str, str], float] = {}
+        self._due: dict[ObjectKey, tuple[tuple[str, str], float]] = {}  # work under way at a claim, and when it is done
 
     def controllers(self) -> Iterable[Controller]:
         """The controllers to give to a manager."""
@@ -73,6 +74,7 @@ class Provisioner:
     async def _reconcile_claim(self, _: Context, request: Request) -> Requeue | None:
         claim = await self._client.find(PersistentVolumeClaim, request.key)
         if claim is None:
+            self._due.pop(request.key, None)
             return None
         if claim.metadata.deletion_timestamp is not None:
             await self._let_go(claim)
@@ -128,10 +130,13 @@ class Provisioner:
         """Take the time that a provisioner takes."""
         now = self._clock.now()
         work = (claim.metadata.uid, what)
-        due = self._due.setdefault(work, now + self._settings.bind_seconds)
+        under_way, due = self._due.get(claim.key, (work, now + self._settings.bind_seconds))
+        if under_way != work:
+            due = now + self._settings.bind_seconds
         if now < due:
-            return Requeue(after=due - now)
-        del self._due[work]
+            self._due[claim.key] = (work, due)
+            return look_again_at(due, now)
+        self._due.pop(claim.key, None)
         return None
 
     # -- volumes

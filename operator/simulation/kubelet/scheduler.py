@@ -20,6 +20,7 @@ from controller_runtime.client.errors import error_from_response
 from controller_runtime.clock import Clock
 from tikv_operator.simulation.kubelet.nodes import (
     HOSTNAME,
+    REGION,
     ZONE,
     Placement,
     choose_node,
@@ -32,7 +33,7 @@ from tikv_operator.simulation.settings import SimulationSettings
 
 __all__ = ["Scheduler", "claim_keys", "create_node"]
 
-_ZONE_LABELS: Final = {"zone": ZONE}
+_SHORT_LABELS: Final = {"region": REGION, "zone": ZONE}
 """Short names that people use in node selectors for labels that every node has."""
 
 
@@ -103,7 +104,7 @@ class Scheduler:
             return name
         name = wanted.get(HOSTNAME) or f"node-{len(nodes) + 1}"
         labels = dict(wanted)
-        for short, label in _ZONE_LABELS.items():
+        for short, label in _SHORT_LABELS.items():
             if short in labels:
                 labels.setdefault(label, labels[short])
         node = make_node(name, labels, number=len(nodes) + 1, now=self._clock.now())

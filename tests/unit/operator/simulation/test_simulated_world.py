@@ -15,7 +15,7 @@ from controller_runtime.api.k8s import (
     StorageClass,
 )
 from controller_runtime.client import Request, merge_patch
-from helpers.simulated_world import simulated_world, tikv_pod
+from helpers.simulated_world import FlakyTransport, simulated_world, tikv_config, tikv_pod
 from tikv_operator.api import Cluster, PDGroup
 from tikv_operator.simulation import PDOutage, SimulationSettings
 
@@ -295,3 +295,48 @@ async def test_plain_pods_just_run() -> None:
         }
         await world.client.apply(pod)
         await world.until(lambda: world.pod_is_ready(ObjectKey("ns1", "web")))
+
+
+async def test_the_world_goes_on_while_the_api_server_fails_now_and_then() -> None:
+    async with simulated_world(wrap=FlakyTransport) as world:
+        await world.create_cluster(replicas=3)
+        keys = [await world.start_tikv(f"kv-{number}") for number in range(3)]
+        for key in keys:
+            await world.until(lambda key=key: world.pod_is_ready(key))
+        await world.until(lambda: [store.leaders for store in world.stores()] == [20, 20, 20])
+        for key in keys:
+            await world.client.delete(Pod, key, grace_period=1)
+            await world.client.delete(PersistentVolumeClaim, ObjectKey("ns1", f"data-{key.name}"))
+        await world.client.delete(PDGroup, ObjectKey("ns1", "tc-p"))
+
+        async def all_gone() -> bool:
+            kinds = (Pod, PersistentVolumeClaim, PersistentVolume, PDGroup, EndpointSlice)
+            return not any([await world.client.list(kind) for kind in kinds])
+
+        await world.until(all_gone)
+
+
+async def test_pods_may_come_before_their_volumes() -> None:
+    async with simulated_world() as world:
+        await world.create_cluster()
+        await world.client.create(tikv_pod("kv-a", "tc", "ns1"))
+        await asyncio.sleep(3)
+        pod = await world.client.get(Pod, ObjectKey("ns1", "kv-a"))
+        assert pod.status.conditions[0].message == "persistentvolumeclaim not found"
+        await world.create_volume("kv-a")
+        await asyncio.sleep(0.5)
+        pod = await world.client.get(Pod, ObjectKey("ns1", "kv-a"))
+        assert 'configmap "kv-a" not found' in pod.status.container_statuses[0].state.waiting.message
+        await world.client.create(tikv_config("kv-a", "tc", "ns1"))
+        await world.until(lambda: world.pod_is_ready(ObjectKey("ns1", "kv-a")), timeout=2)
+
+
+async def test_a_settled_world_writes_nothing() -> None:
+    async with simulated_world() as world:
+        await world.create_cluster(replicas=3)
+        key = await world.start_tikv("kv-a")
+        await world.until(lambda: world.pod_is_ready(key))
+        await asyncio.sleep(30)
+        before = world.cluster.api.storage.version
+        await asyncio.sleep(3600)
+        assert world.cluster.api.storage.version == before

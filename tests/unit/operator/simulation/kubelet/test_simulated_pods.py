@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from controller_runtime.api import parse_time
 from controller_runtime.api.k8s import ContainerStatus
@@ -290,3 +294,47 @@ class TestTermination:
         pod.machine.abandon(pod.now)
         assert pod.process.events[-1] == "stop"
         assert pod.machine.stage is Stage.GONE
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("wait"), st.floats(0, 20)),
+    st.tuples(st.just("crashing"), st.booleans()),
+    st.tuples(st.just("unready"), st.booleans()),
+    st.tuples(st.just("image"), st.sampled_from(["v1", "v2"])),
+    st.tuples(st.just("missing"), st.sampled_from(["", "a claim"])),
+    st.tuples(st.just("leading"), st.integers(0, 2)),
+    st.tuples(st.just("fail"), st.none()),
+    st.tuples(st.just("kill"), st.none()),
+    st.tuples(st.just("delete"), st.floats(0, 100)),
+)
+
+
+@hypothesis_settings(deadline=None)
+@given(st.lists(STEPS, max_size=30))
+def test_whatever_happens_a_machine_never_spins_and_always_ends(steps: list[tuple[str, Any]]) -> None:
+    pod = Pod()
+    for what, value in steps:
+        match what:
+            case "wait":
+                pod.after(value)
+            case "delete":
+                pod.delete(value)
+            case "kill":
+                pod.machine.kill_main(pod.now)
+            case "fail":
+                pod.process.failure = "oops"
+            case "leading":
+                pod.process.leading = value
+            case "image":
+                pod.after(0, images={**IMAGES, "tikv": value})
+            case _:
+                pod.after(0, **{what: value})
+        if what != "kill":
+            assert (wake := pod.machine.wake()) is None or wake > pod.now - 1e-9
+    pod.delete(grace=10).after(10 + SETTINGS.stop_seconds)
+    assert pod.machine.stage is Stage.GONE
+    assert pod.machine.wake() is None
+    runs = [event for event in pod.process.events if event in ("start", "stop")]
+    assert all(pair != ("start", "start") for pair in itertools.pairwise(runs))
+    assert runs[-1:] in ([], ["stop"])
+    assert not pod.machine.ready

@@ -174,11 +174,18 @@ def version() -> None:
 
 @contextmanager
 def _user_errors() -> Iterator[None]:
-    """Turn an error of the user into one line and exit code 2, a refusal of the API server into one line and exit code 1."""
+    """Turn an error of the user (or a file that cannot be used) into one line and exit code 2, a refusal of the API server
+    into one line and exit code 1.
+    """
     try:
         yield
     except (ConfigError, ManifestError, SettingsError) as error:
         typer.echo(f"tikv-operator: {error}", err=True)
+        raise typer.Exit(2) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        typer.echo(f"tikv-operator: {error.filename}: {error.strerror}", err=True)
         raise typer.Exit(2) from None
     except ClientError as error:
         typer.echo(f"tikv-operator: {error}", err=True)

@@ -40,3 +40,7 @@ class LogLines:
     def events(self) -> list[str]:
         """`level: event` of each line."""
         return [f"{level}: {event}" for level, event, _ in self.lines]
+
+    def of_level(self, level: str) -> list[tuple[str, dict[str, Any]]]:
+        """Event and values of each line of one level."""
+        return [(event, values) for found, event, values in self.lines if found == level]

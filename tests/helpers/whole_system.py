@@ -18,6 +18,7 @@ from controller_runtime.client import LiveClient
 from controller_runtime.clock import LoopClock
 from controller_runtime.envtest import EmbeddedCluster
 from helpers.log_lines import LogLines
+from helpers.recorded_transport import RecordedTransport
 from tikv_operator.api import KINDS
 from tikv_operator.app import FIELD_MANAGER, Operator, PDAccess, assemble
 from tikv_operator.common.settings import Settings
@@ -37,11 +38,12 @@ class System:
     clock: LoopClock
     settings: Settings
     log: LogLines
+    traffic: RecordedTransport
     operator: Operator | None = None
     _task: asyncio.Task[None] | None = None
 
     def start_operator(self) -> Operator:
-        manager = Manager(self.cluster.transport, field_manager=FIELD_MANAGER, clock=self.clock, log=self.log)
+        manager = Manager(self.traffic, field_manager=FIELD_MANAGER, clock=self.clock, log=self.log)
         self.operator = assemble(manager, self.settings, PDAccess.PROXY)
         self._task = asyncio.get_running_loop().create_task(manager.run(), name="operator")
         return self.operator
@@ -72,7 +74,7 @@ async def whole_system(settings: Settings, simulation: SimulationSettings | None
         start(cache.run(), "user-cache")
         await cache.wait_synced(timeout=30.0)
         user = LiveClient(cluster.transport, field_manager="user")
-        system = System(cluster, simulated, user, world, clock, settings, log)
+        system = System(cluster, simulated, user, world, clock, settings, log, RecordedTransport(cluster.transport))
         system.start_operator()
         stack.push_async_callback(system.stop_operator)
         yield system

@@ -1,0 +1,38 @@
+"""A transport that remembers what went through it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+
+from controller_runtime.client import Request, Response, Stream, Transport
+
+
+class RecordedTransport:
+    """Passes everything on.
+
+    Attributes:
+        requests: method and path of each request, without watches.
+    """
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+        self.requests: list[tuple[str, str]] = []
+
+    async def request(self, request: Request) -> Response:
+        self.requests.append((request.method, request.path))
+        return await self._inner.request(request)
+
+    def stream(self, request: Request) -> AbstractAsyncContextManager[Stream]:
+        return self._inner.stream(request)
+
+    async def close(self) -> None:
+        """The transport stays open: it is shared."""
+
+    @property
+    def writes(self) -> list[tuple[str, str]]:
+        """Requests that could change something in the API server (PD's are elsewhere)."""
+        return [(method, path) for method, path in self.requests if method != "GET" and "/proxy/" not in path]
+
+    @property
+    def to_pd(self) -> list[tuple[str, str]]:
+        return [(method, path) for method, path in self.requests if "/proxy/" in path]

@@ -14,9 +14,18 @@ from controller_runtime.api import parse_time
 from tikv_operator.api import TiKV
 from tikv_operator.common.conditions import LEADERS_EVICTED, condition_reason
 from tikv_operator.common.instances import current_condition
-from tikv_operator.pdclient import Store
+from tikv_operator.pdclient import PDSnapshot, Store, StoreState
 
-__all__ = ["EVICTED", "EVICTING", "NOT_EVICTED", "STORE_NOT_EXIST", "EvictionState", "eviction_state", "is_ours"]
+__all__ = [
+    "EVICTED",
+    "EVICTING",
+    "NOT_EVICTED",
+    "STORE_NOT_EXIST",
+    "EvictionState",
+    "eviction_state",
+    "is_ours",
+    "leaders_can_leave",
+]
 
 EVICTED: Final = "Evicted"
 EVICTING: Final = "Evicting"
@@ -60,6 +69,19 @@ def eviction_state(tikv: TiKV, store: Store | None, *, timeout: float, now: floa
 
 
 _JUST_AFTER: Final = 0.001
+
+
+def leaders_can_leave(store: Store, snapshot: PDSnapshot) -> bool:
+    """Return whether there is another store, with other replicas, that could ever take this one's leaders.
+
+    A store that is down right now could: it is waited for, like its peers, as long as an eviction may take.
+    """
+    if snapshot.config.max_replicas <= 1:
+        return False
+    return any(
+        other.id != store.id and other.engine == store.engine and other.state == StoreState.UP
+        for other in snapshot.stores.values()
+    )
 
 
 def is_ours(tikv: TiKV) -> bool:

@@ -53,6 +53,9 @@ NOW = 1_767_225_600.0
 ADDRESS = "basic-tikv-abc123.basic-tikv-peer.ns1:20160"
 IMAGE = "pingcap/tidb-operator-prestop-checker:latest"
 REVISION = "basic-tikv-9f6f5d95c"
+OTHER_STORE = Store(
+    id="5", address="basic-tikv-other1.basic-tikv-peer.ns1:20160", node_state="Serving", leader_count=9, region_count=9
+)
 
 
 def make_cluster(**spec: Any) -> Cluster:
@@ -331,7 +334,10 @@ class FakePDClient:
 
 
 class FakePD:
-    """A PD whose snapshot is what a test says; it stands in for a `PDHandle`."""
+    """A PD whose snapshot is what a test says; it stands in for a `PDHandle`.
+
+    There is another store unless the TiKV's is `alone`.
+    """
 
     def __init__(
         self,
@@ -339,13 +345,16 @@ class FakePD:
         evicting: Iterable[str] = (),
         fresh: bool = True,
         location_labels: tuple[str, ...] = (),
+        max_replicas: int = 3,
+        alone: bool = False,
         error: Exception | None = None,
     ) -> None:
+        known = (*stores, *(() if alone else (OTHER_STORE,)))
         self.client = FakePDClient()
         self.snapshot: PDSnapshot | None = PDSnapshot(
-            stores={store.address: store for store in stores},
+            stores={store.address: store for store in known},
             evicting=frozenset(evicting),
-            config=PDConfig(location_labels=location_labels),
+            config=PDConfig(location_labels=location_labels, max_replicas=max_replicas),
             taken_at=NOW,
         )
         self.error = error

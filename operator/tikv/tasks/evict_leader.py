@@ -5,7 +5,7 @@ from __future__ import annotations
 from controller_runtime.task import Result, complete, task, wait
 from tikv_operator.common.conditions import LEADERS_EVICTED
 from tikv_operator.pdclient import PDHandle, Store
-from tikv_operator.tikv.eviction import EVICTED, EVICTING, NOT_EVICTED, STORE_NOT_EXIST, eviction_state, is_ours
+from tikv_operator.tikv.eviction import EVICTED, EVICTING, NOT_EVICTED, STORE_NOT_EXIST, is_ours
 from tikv_operator.tikv.tasks.state import TiKVContext
 
 __all__ = ["end", "evict_leader"]
@@ -52,9 +52,9 @@ async def _evict(ctx: TiKVContext, pd: PDHandle, store: Store) -> Result:
     if store.leader_count == 0:
         ctx.observe(LEADERS_EVICTED, True, EVICTED, "all leaders are evicted")
         return complete("all leaders are evicted")
-    timeout = ctx.settings.eviction_timeout
-    timed_out = eviction_state(ctx.tikv, store, timeout=timeout, now=ctx.now).timed_out
-    given_up = f", not waited for any longer after {timeout:g}s" if timed_out else ""
+    given_up = (
+        f", not waited for any longer after {ctx.settings.eviction_timeout:g}s" if ctx.eviction().timed_out else ""
+    )
     ctx.observe(LEADERS_EVICTED, False, EVICTING, _progress(store) + given_up)
     return complete(f"{store.leader_count} leaders are still to be evicted")
 

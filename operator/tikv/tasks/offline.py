@@ -11,7 +11,6 @@ from controller_runtime.task import Result, complete, fail, retry, task, wait
 from tikv_operator.api import TiKV
 from tikv_operator.common.keys import ANNOTATION_DEFER_DELETE
 from tikv_operator.pdclient import NodeState, PDError, PDHandle, Store
-from tikv_operator.tikv.eviction import eviction_state
 from tikv_operator.tikv.tasks.state import TiKVContext
 
 __all__ = ["delete_offlined", "offline_store", "set_offline"]
@@ -78,7 +77,7 @@ async def _drive(ctx: TiKVContext, pd: PDHandle, store: Store) -> Result:
 
 async def _evict_and_remove(ctx: TiKVContext, pd: PDHandle, store: Store) -> Result:
     pd.hurry()
-    state = eviction_state(ctx.tikv, store, timeout=ctx.settings.eviction_timeout, now=ctx.now)
+    state = ctx.eviction()
     if not state.over:
         message = "leaders must be evicted before the store is removed"
         return wait(message) if state.left is None else retry(state.left, message)

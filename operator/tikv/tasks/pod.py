@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from controller_runtime.api import ObjectKey
 from controller_runtime.api.k8s import ControllerRevision, Pod
@@ -10,13 +10,15 @@ from controller_runtime.client import Invalid, NotFound, Preconditions, merge_pa
 from controller_runtime.task import Result, complete, retry, task, wait
 from tikv_operator.common.keys import LABEL_INSTANCE_REVISION, LABEL_STORE_ID
 from tikv_operator.pdclient import PDError, PDHandle
-from tikv_operator.tikv.eviction import eviction_state
 from tikv_operator.tikv.pod import grace_period, render_pod
 from tikv_operator.tikv.tasks import store_labels
 from tikv_operator.tikv.tasks.state import TiKVContext
 from tikv_operator.tikv.template import TemplateKeys, reloadable, template_keys
 
 __all__ = ["pod", "suspend"]
+
+_LOST: Final = "Disconnected"
+"""PD's name for the state of a store whose heartbeats are missing since less than half an hour."""
 
 
 @task("Pod")
@@ -82,12 +84,17 @@ async def _recreate(ctx: TiKVContext, current: Pod) -> Result:
     """Delete the pod when its leaders are gone and no other store of the cluster is in trouble."""
     ctx.evict_leaders = True
     if ctx.pd is None:
-        return wait(f"pod must be recreated, but {ctx.pd_trouble}")
+        message = f"pod must be recreated, but {ctx.pd_trouble}"
+        if ctx.pd_lost:
+            ctx.problem("WaitingForPD", message)
+        return wait(message)
     ctx.pd.hurry()
     trouble = await _down_elsewhere(ctx, ctx.pd)
     if trouble:
-        return retry(ctx.settings.requeue, f"pod must be recreated, but {trouble}")
-    state = eviction_state(ctx.tikv, ctx.store, timeout=ctx.settings.eviction_timeout, now=ctx.now)
+        message = f"pod must be recreated, but {trouble}"
+        ctx.problem("WaitingForPeers", message)
+        return retry(ctx.settings.requeue, message)
+    state = ctx.eviction()
     if not state.over:
         message = "pod must be recreated when its leaders are evicted"
         return wait(message) if state.left is None else retry(state.left, message)
@@ -99,12 +106,21 @@ async def _recreate(ctx: TiKVContext, current: Pod) -> Result:
 
 
 async def _down_elsewhere(ctx: TiKVContext, pd: PDHandle) -> str:
-    """Return why the cluster cannot spare this store now; empty if it can."""
+    """Return why the cluster cannot spare this store now; empty if it can.
+
+    PD calls a peer down only after minutes. A store that it has lost sight of since then is seen in the snapshot; one that it
+    has given up ("Down") has no peers left that matter, or they are counted.
+    """
+    own = ctx.store.id if ctx.store is not None else ""
+    stores = pd.snapshot.stores.values() if pd.snapshot is not None else ()
+    lost = sorted(store.address for store in stores if store.state_name == _LOST and store.id != own)
+    if lost:
+        return f"another store is disconnected: {', '.join(lost)}"
     try:
         down = await pd.client.down_peers()
     except PDError as error:
         return f"pd does not tell which peers are down: {error.message}"
-    count = down.elsewhere(ctx.store.id if ctx.store is not None else "")
+    count = down.elsewhere(own)
     return f"{count} regions have a down peer on another store" if count else ""
 
 

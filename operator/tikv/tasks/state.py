@@ -28,7 +28,7 @@ from tikv_operator.common.metrics import InstanceMetrics
 from tikv_operator.common.pods import is_terminating
 from tikv_operator.common.settings import Settings
 from tikv_operator.pdclient import NodeState, PDHandle, Store
-from tikv_operator.tikv.eviction import EVICTING
+from tikv_operator.tikv.eviction import EVICTING, EvictionState, eviction_state, leaders_can_leave
 from tikv_operator.tikv.health import Health
 from tikv_operator.tikv.news import News, news_of
 
@@ -44,6 +44,7 @@ __all__ = [
     "is_deleting",
     "is_gone",
     "is_offlined_for_good",
+    "never_had_a_store",
     "pd_is_synced",
     "store_is_gone",
     "wants_removal",
@@ -165,6 +166,13 @@ class TiKVContext:
     def features(self) -> frozenset[str]:
         return enabled_features(self.tikv, self.cluster)
 
+    def eviction(self) -> EvictionState:
+        """Return whether what needs the leaders gone may go on. It may at once where no other store could take them."""
+        snapshot = self.pd.snapshot if self.pd is not None else None
+        if self.store is not None and snapshot is not None and not leaders_can_leave(self.store, snapshot):
+            return EvictionState(over=True)
+        return eviction_state(self.tikv, self.store, timeout=self.settings.eviction_timeout, now=self.now)
+
     # What tasks say
 
     def observe(self, type: str, status: bool, reason: str, message: str) -> None:  # noqa: A002 (the field's name)
@@ -239,6 +247,11 @@ def has_no_pd(ctx: TiKVContext) -> bool:
 def is_deleting(ctx: TiKVContext) -> bool:
     """Somebody has deleted the TiKV."""
     return ctx.deleting
+
+
+def never_had_a_store(ctx: TiKVContext) -> bool:
+    """A TiKV was deleted that never registered a store."""
+    return ctx.deleting and not ctx.status.id
 
 
 def is_offlined_for_good(ctx: TiKVContext) -> bool:

@@ -39,7 +39,9 @@ async def server_labels(ctx: TiKVContext) -> Result:
         return wait("pod is not running on any node")
     if ctx.store is None:
         return wait("store does not exist")
-    node = await ctx.client.get(Node.resource, ObjectKey("", node_name))  # untyped: only its metadata is cached
+    node = await ctx.client.find(Node.resource, ObjectKey("", node_name))  # untyped: only its metadata is cached
+    if node is None:
+        return wait(f"node {node_name} does not exist")
     wanted = _wanted(ctx, ctx.pd, node["metadata"].get("labels") or {})
     changed = await _set(ctx.pd, ctx.store, wanted)
     if _EXCLUSIVE not in wanted and _EXCLUSIVE in ctx.store.labels:

@@ -145,6 +145,7 @@ def test_the_order_of_tasks_is_that_of_a_run_from_top_to_bottom() -> None:
         "ClusterMissing",
         "DeletionPaused",
         "FinalizerDel",
+        "FinalizerDel",
         "DeleteOfflinedStore",
         "ContextPod",
         "ContextInfoFromPD",
@@ -412,12 +413,24 @@ class TestTheCluster:
         assert world.tikv.metadata.finalizers == []
 
     async def test_without_pd_is_waited_for(self) -> None:
-        cluster = make_cluster()
-        assert cluster.status is not None
-        cluster.status.pd = None
-        world = World(cluster=cluster)
+        world = World(cluster=without_pd())
         assert await world.run() is None
         assert world.client.writes == []
+
+    async def test_without_pd_does_not_keep_a_deleted_tikv_that_never_had_a_store(self) -> None:
+        for store_id, kept in ((None, []), ("4", ["pingcap.com/finalizer"])):
+            tikv = make_tikv()
+            tikv.metadata.deletion_timestamp, tikv.status = DELETED, TiKVStatus(id=store_id)
+            world = World(tikv, cluster=without_pd())
+            await world.run()
+            assert world.tikv.metadata.finalizers == kept
+
+
+def without_pd() -> Cluster:
+    cluster = make_cluster()
+    assert cluster.status is not None
+    cluster.status.pd = None
+    return cluster
 
 
 async def test_a_tikv_that_is_gone_is_nothing_to_do() -> None:

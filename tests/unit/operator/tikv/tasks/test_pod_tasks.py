@@ -13,6 +13,7 @@ from tikv_operator.api import Overlay, PodOverlay, TemplateMeta, TiKV, TiKVPlace
 from tikv_operator.common.errors import ImageInvalid
 from tikv_operator.pdclient import DownPeers, PDUnreachable, Store
 from tikv_operator.tikv.tasks import pod as tasks
+from tikv_operator.tikv.tasks.state import Problem
 
 HOT_RELOAD = UpdateStrategy(config="HotReload")
 
@@ -154,6 +155,24 @@ class TestRecreation:
         assert world.ctx.events.events == [
             "Warning LeaderEvictionTimeout: pod is recreated although it still has leaders"
         ]
+
+    @pytest.mark.parametrize(
+        "pd", [FakePD(make_store(), alone=True), FakePD(make_store(), max_replicas=1)], ids=["one store", "one replica"]
+    )
+    async def test_does_not_wait_for_an_eviction_that_cannot_happen(self, pd: FakePD) -> None:
+        world = World(make_tikv(**CHANGED), pod=make_pod())
+        world.ctx.pd = pd
+        await world.run()
+        assert world.ctx.pod_terminating
+
+    async def test_waits_while_another_store_is_disconnected_and_says_which(self) -> None:
+        lost = make_store(id="6", address="other:20160", state_name="Disconnected")
+        world = World(evicted(make_tikv(**CHANGED)), pod=make_pod())
+        world.ctx.pd = FakePD(world.store, lost)
+        result = await world.run()
+        assert (result.status, world.writes) == (Status.RETRY, [])
+        message = "pod must be recreated, but another store is disconnected: other:20160"
+        assert world.ctx.problems == [Problem("WaitingForPeers", message)]
 
     async def test_does_not_trust_a_condition_of_an_older_generation(self) -> None:
         world = World(evicted(make_tikv(**CHANGED), generation=2), pod=make_pod())

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from controller_runtime.api.k8s import Node
-from controller_runtime.client import NotFound
 from controller_runtime.task import Status
 from helpers.tikv_fakes import FakePD, make_context, make_node, make_pod, make_store, make_tikv
 from tikv_operator.api import TiKV, TiKVPlacement, TiKVServer
@@ -100,6 +99,11 @@ class TestWaits:
         ctx.pod.spec.node_name = None
         await self.check(ctx)
 
+    async def test_for_the_node(self) -> None:
+        ctx = context()
+        ctx.client.remove(make_node())
+        await self.check(ctx)
+
     async def test_for_the_store(self) -> None:
         ctx = context()
         ctx.store = None
@@ -107,12 +111,6 @@ class TestWaits:
 
 
 class TestErrors:
-    async def test_of_the_node_fail_the_task(self) -> None:
-        ctx = context()
-        ctx.client.remove(make_node())
-        with pytest.raises(NotFound):
-            await server_labels(ctx)
-
     @pytest.mark.parametrize("call", ["set_store_labels", "delete_store_label"])
     async def test_of_pd_fail_the_task(self, call: str) -> None:
         ctx = context(labels={"$k/exclusive": "true"})

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+from helpers.tikv_fakes import NOW, FakePD, make_store, make_tikv, with_condition
+from tikv_operator.pdclient import Store
+from tikv_operator.tikv.eviction import EvictionState, eviction_state, is_ours, leaders_can_leave
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "age", "store", "expected"),
+    [
+        pytest.param(True, "Evicted", 1, True, EvictionState(over=True), id="evicted"),
+        pytest.param(True, "StoreNotExist", 1, False, EvictionState(over=True), id="no store"),
+        pytest.param(True, "StoreNotExist", 1, True, EvictionState(over=False), id="a store has come since"),
+        pytest.param(True, "Evicted", 1, False, EvictionState(over=False), id="the store has gone since"),
+        pytest.param(False, "NotEvicted", 9999, True, EvictionState(over=False), id="not begun"),
+        pytest.param(False, "Evicting", 100, True, EvictionState(over=False, left=200.001), id="under way"),
+        pytest.param(False, "Evicting", 301, True, EvictionState(over=True, timed_out=True, left=0.001), id="too long"),
+    ],
+)
+def test_what_a_condition_says(status: bool, reason: str, age: float, store: bool, expected: EvictionState) -> None:
+    tikv = with_condition(make_tikv(), "LeadersEvicted", status, reason, age=age)
+    assert eviction_state(tikv, make_store() if store else None, timeout=300.0, now=NOW) == expected
+
+
+@pytest.mark.parametrize("generation", [None, 2])
+def test_no_condition_of_this_generation_says_nothing(generation: int | None) -> None:
+    tikv = make_tikv()
+    if generation is not None:
+        with_condition(tikv, "LeadersEvicted", True, "Evicted", generation=generation)
+    assert eviction_state(tikv, make_store(), timeout=300.0, now=NOW) == EvictionState(over=False)
+
+
+@pytest.mark.parametrize(
+    ("reason", "ours"), [("Evicting", True), ("Evicted", True), ("NotEvicted", False), ("StoreNotExist", False)]
+)
+def test_the_condition_remembers_whose_eviction_it_is(reason: str, ours: bool) -> None:
+    assert is_ours(with_condition(make_tikv(), "LeadersEvicted", False, reason, generation=1)) is ours
+    assert not is_ours(make_tikv())
+
+
+@pytest.mark.parametrize(
+    ("other", "replicas", "possible"),
+    [
+        pytest.param(make_store(id="5", address="b:1"), 3, True, id="another store"),
+        pytest.param(make_store(id="5", address="b:1"), 1, False, id="a single replica has nowhere to go"),
+        pytest.param(
+            make_store(id="5", address="b:1", state_name="Down"), 3, True, id="one that is down may come back"
+        ),
+        pytest.param(make_store(id="5", address="b:1", state="Tombstone"), 3, False, id="one that is gone does not"),
+        pytest.param(
+            make_store(id="5", address="b:1", state="Offline"), 3, False, id="one that leaves does not either"
+        ),
+        pytest.param(
+            make_store(id="5", address="b:1", labels={"engine": "tiflash"}), 3, False, id="TiFlash never leads"
+        ),
+    ],
+)
+def test_leaders_need_another_store(other: Store, replicas: int, possible: bool) -> None:
+    pd = FakePD(make_store(), other, alone=True, max_replicas=replicas)
+    assert pd.snapshot is not None
+    assert leaders_can_leave(make_store(), pd.snapshot) is possible

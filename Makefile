@@ -23,7 +23,7 @@ demo: $(STAMP) ## Create, scale, roll and delete a TiKV cluster on an embedded A
 	$(BIN)/tikv-operator demo
 
 test: $(STAMP) ## Run the whole fast test suite
-	$(BIN)/python -X dev -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 check: $(STAMP) ## Format and lint checks, strict types, layers
 	$(BIN)/ruff format --check .

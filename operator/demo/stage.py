@@ -24,6 +24,7 @@ from controller_runtime.api.crd import custom_resource_definition
 from controller_runtime.cache import Cache
 from controller_runtime.client import HttpTransport, LiveClient, load_config
 from controller_runtime.clock import SystemClock
+from controller_runtime.concurrency import first_error
 from controller_runtime.envtest import EmbeddedCluster
 from controller_runtime.log import make_logger
 from controller_runtime.reconcile import Logger
@@ -57,6 +58,9 @@ DEMO_SETTINGS: Final = Settings(
     backoff_max=2.0,
 )
 """Production's rules with shorter waits: simulated pods start within a second, so nothing has to wait for long."""
+
+PLAIN_WIDTH: Final = 110
+"""Columns of the output where there is no terminal to ask."""
 
 DEMO_WORLD: Final = SimulationSettings(prestop_poll=0.1)
 """The simulated world at its own speed; only the pre-stop checker, which waits for half a minute, is in a hurry."""
@@ -110,6 +114,8 @@ async def run_demo(options: DemoOptions) -> bool:
     manifests = load(options.files or (sample_folder(),), namespace=options.namespace)
     settings = load_settings(options.settings_file, base=DEMO_SETTINGS)
     console = Console(record=options.svg is not None)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
     async with _stage(options, settings) as stage:
         scenario = Scenario(stage.user, stage.world, manifests, timeout=options.timeout)
         if options.keep:
@@ -227,18 +233,24 @@ async def _unless(interrupted: asyncio.Event, main: Coroutine[Any, Any, bool]) -
 
 @asynccontextmanager
 async def _background() -> AsyncIterator[Callable[[Coroutine[Any, Any, None], str], None]]:
-    """Hand out a function that starts a task; all such tasks end with the context, and a crash of one ends the context."""
+    """Hand out a function that starts a task; all such tasks end with the context, and a crash of one ends the context.
+
+    What the context's own code raises comes out as it is, not wrapped in a group.
+    """
     started: list[asyncio.Task[None]] = []
-    async with asyncio.TaskGroup() as group:
+    try:
+        async with asyncio.TaskGroup() as group:
 
-        def start(main: Coroutine[Any, Any, None], name: str) -> None:
-            started.append(group.create_task(main, name=name))
+            def start(main: Coroutine[Any, Any, None], name: str) -> None:
+                started.append(group.create_task(main, name=name))
 
-        try:
-            yield start
-        finally:
-            for task in reversed(started):
-                task.cancel()
+            try:
+                yield start
+            finally:
+                for task in reversed(started):
+                    task.cancel()
+    except BaseExceptionGroup as group_error:
+        raise first_error(group_error) from group_error
 
 
 @contextmanager

@@ -175,12 +175,12 @@ def _tasks(totals: Totals) -> Table:
 
 
 def _requests(totals: Totals) -> Table:
-    table = Table(title="Requests of the operator", title_justify="left", title_style="bold")
+    table = Table(title="Requests of the operator to the API server", title_justify="left", title_style="bold")
     table.add_column("verb")
     table.add_column("requests", justify="right")
     for verb, count in sorted(totals.requests.items()):
         table.add_row(verb, str(count))
     table.add_section()
-    table.add_row("to the API server", str(sum(totals.requests.values())))
-    table.add_row("to PD", str(totals.pd_requests))
+    table.add_row("all", str(sum(totals.requests.values())))
+    table.add_row("of them passed on to PD", str(totals.pd_requests))
     return table

@@ -26,7 +26,13 @@ def test_how_far_a_group_is_scaled(replicas: int, out: int, back: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[server]\ngrpc-concurrency = 4\n", 'log.level = "info"\n', '[log]\nlevel = "warn"\n', '[log.file]\nfilename = "x"\n'],
+    [
+        "",
+        "[server]\ngrpc-concurrency = 4\n",
+        'log.level = "info"\n',
+        '[log]\nlevel = "warn"\n',
+        '[log.file]\nfilename = "x"\n',
+    ],
 )
 def test_a_changed_configuration_keeps_everything_but_the_log_level(text: str) -> None:
     before, after = tomllib.loads(text), tomllib.loads(changed_config(text))

@@ -17,20 +17,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from controller_runtime.api import format_time
-from controller_runtime.api.k8s import (
-    ContainerState,
-    ContainerStateTerminated,
-    ContainerStateWaiting,
-    ContainerStatus,
-    HostIP,
-    PodCondition,
-    PodIP,
-    PodStatus,
-)
+from controller_runtime.api.k8s import HostIP, PodIP, PodStatus
 from tikv_operator.simulation.kubelet.containers import SimulatedContainer
+from tikv_operator.simulation.kubelet.podstatus import PodConditions, init_container_status
 from tikv_operator.simulation.kubelet.prestop import PreStopChecker
 from tikv_operator.simulation.kubelet.processes import Process
 from tikv_operator.simulation.settings import SimulationSettings
@@ -87,38 +79,6 @@ class PodFacts:
     unready: bool = False
 
 
-@dataclass(slots=True)
-class _Condition:
-    holds: bool
-    since: float
-    reason: str = ""
-    message: str = ""
-
-
-@dataclass(slots=True)
-class _Conditions:
-    """The pod's conditions: a transition time moves only when a status does."""
-
-    known: dict[str, _Condition] = field(default_factory=dict)
-
-    def set(self, name: str, holds: bool, now: float, reason: str = "", message: str = "") -> None:
-        before = self.known.get(name)
-        since = before.since if before is not None and before.holds is holds else now
-        self.known[name] = _Condition(holds, since, "" if holds else reason, "" if holds else message)
-
-    def render(self) -> list[PodCondition]:
-        return [
-            PodCondition(
-                type=name,
-                status="True" if condition.holds else "False",
-                last_transition_time=format_time(condition.since),
-                reason=condition.reason or None,
-                message=condition.message or None,
-            )
-            for name, condition in self.known.items()
-        ]
-
-
 class PodMachine:
     """See the module docstring. Born when the pod is bound to its node."""
 
@@ -135,7 +95,7 @@ class PodMachine:
         self._poll_at: float | None = None
         self._ready = False
         self._unready = False
-        self._conditions = _Conditions()
+        self._conditions = PodConditions()
         self._conditions.set("PodScheduled", True, now)
 
     @property
@@ -202,9 +162,11 @@ class PodMachine:
             host_ips=[HostIP(ip=self.plan.node_ip)],
             pod_ip=self.plan.pod_ip,
             pod_ips=[PodIP(ip=self.plan.pod_ip)],
-            qos_class="Burstable",
             conditions=self._conditions.render(),
-            init_container_statuses=self._init_statuses() or None,
+            init_container_statuses=[
+                init_container_status(name, image, self._initialized) for name, image in self.plan.init_containers
+            ]
+            or None,
             container_statuses=[
                 container.status(ready=self._is_ready(container)) for container in self._containers.values()
             ],
@@ -308,24 +270,3 @@ class PodMachine:
         )
         for name in ("ContainersReady", "Ready"):
             self._conditions.set(name, not unready, now, "ContainersNotReady", message)
-
-    def _init_statuses(self) -> list[ContainerStatus]:
-        return [self._init_status(name, image) for name, image in self.plan.init_containers]
-
-    def _init_status(self, name: str, image: str) -> ContainerStatus:
-        done = self._initialized is not None
-        if self._initialized is not None:
-            moment = format_time(self._initialized)
-            ended = ContainerStateTerminated(exit_code=0, reason="Completed", started_at=moment, finished_at=moment)
-            state = ContainerState(terminated=ended)
-        else:
-            state = ContainerState(waiting=ContainerStateWaiting(reason="PodInitializing"))
-        return ContainerStatus(
-            name=name,
-            image=image,
-            image_id=f"simulated://{image}",
-            ready=done,
-            started=False,
-            restart_count=0,
-            state=state,
-        )

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from tikv_operator.simulation.pd.core import PDRefused, SimulatedPD, StoreGone, StoreNotFound
+from tikv_operator.simulation.pd.core import SimulatedPD
 from tikv_operator.simulation.pd.members import Member
-from tikv_operator.simulation.pd.stores import NodeState, Registration, RegistrationRefused, Store
+from tikv_operator.simulation.pd.stores import (
+    NodeState,
+    PDRefused,
+    Registration,
+    RegistrationRefused,
+    Store,
+    StoreGone,
+    StoreNotFound,
+)
 
 __all__ = [
     "Member",

@@ -12,38 +12,21 @@ from __future__ import annotations
 
 import math
 import random
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from tikv_operator.simulation.pd.members import Member, Members
 from tikv_operator.simulation.pd.regions import Regions
+from tikv_operator.simulation.pd.registry import StoreRegistry
+from tikv_operator.simulation.pd.rounds import Rounds
 from tikv_operator.simulation.pd.scheduling import Budget, Round, elect
-from tikv_operator.simulation.pd.stores import NodeState, Registration, RegistrationRefused, Store
+from tikv_operator.simulation.pd.stores import NodeState, PDRefused, Registration, Store
 from tikv_operator.simulation.settings import SimulationSettings
 
-__all__ = [
-    "PDRefused",
-    "SimulatedPD",
-    "StoreGone",
-    "StoreNotFound",
-]
+__all__ = ["SimulatedPD"]
 
-_FIRST_STORE: Final = 1
 _FIRST_REGION: Final = 1001  # PD draws all ids from one pot; two pots make stores with ids that a person can remember
-
-
-class PDRefused(Exception):
-    """PD understood and says no; the message is PD's."""
-
-
-class StoreNotFound(PDRefused):
-    """There is no store of that id."""
-
-
-class StoreGone(PDRefused):
-    """The store is a tombstone."""
 
 
 @dataclass(slots=True)
@@ -69,21 +52,18 @@ class SimulatedPD:
         self.replication = _Replication(settings.max_replicas, settings.location_labels)
         self.regions = Regions()
         self.evicting: set[int] = set()
-        self._stores: dict[int, Store] = {}
-        self._next_store = _FIRST_STORE
+        self._stores = StoreRegistry(self.cluster_id)
         self._next_id = _FIRST_REGION
         self._leader_budget = Budget(settings.leader_rate)
         self._peer_budget = Budget(settings.region_rate)
-        self._born = self._last_look = now
-        self._rounds = 0
-        self._settled = False
+        self._rounds = Rounds(now, settings.schedule_interval)
         self._outage_until = now
 
     # -- looking
 
     @property
     def bootstrapped(self) -> bool:
-        return bool(self._stores)
+        return len(self._stores) > 0
 
     def serving(self, now: float) -> bool:
         """Whether PD answers: it has a leader, and no outage holds."""
@@ -91,25 +71,14 @@ class SimulatedPD:
 
     def stores(self) -> list[Store]:
         """All stores, tombstones too, by id."""
-        return [self._stores[store] for store in sorted(self._stores)]
+        return list(self._stores)
 
     def store(self, store_id: int) -> Store:
         """
         Raises:
             StoreNotFound: there is none.
         """
-        try:
-            return self._stores[store_id]
-        except KeyError:
-            msg = f"[PD:core:ErrStoreNotFound]store {store_id} not found"
-            raise StoreNotFound(msg) from None
-
-    def store_at(self, address: str) -> Store | None:
-        """The store with this address that is no tombstone."""
-        return next(
-            (store for store in self.stores() if store.address == address and store.state is not NodeState.REMOVED),
-            None,
-        )
+        return self._stores.get(store_id)
 
     def state_name(self, store: Store, now: float) -> str:
         match store.state:
@@ -126,12 +95,12 @@ class SimulatedPD:
         """Regions with silent peers: (region, [(peer, store, seconds)]). A region without a living majority is silent."""
         silent = {
             store.id: int(now - store.stopped_at)
-            for store in self._stores.values()
+            for store in self._stores
             if not store.alive and now - store.stopped_at >= self.settings.peer_down_after
         }
         found: list[tuple[int, list[tuple[int, int, int]]]] = []
         for region in self.regions:
-            if not self._stores[region.leader].alive:
+            if not self._stores.get(region.leader).alive:
                 continue
             down = [(peer, store, silent[store]) for store, peer in region.peers.items() if store in silent]
             if down:
@@ -148,48 +117,17 @@ class SimulatedPD:
                 its address.
         """
         self.tick(now)
-        if registration.cluster_id not in (0, self.cluster_id):
-            msg = f"cluster ID mismatch, local {registration.cluster_id} != remote {self.cluster_id}"
-            raise RegistrationRefused(msg)
-        known = self._stores.get(registration.store_id)
-        if registration.store_id and (known is None or known.state is NodeState.REMOVED):
-            msg = f"store is tombstone id:{registration.store_id} address:{registration.address!r}"
-            raise RegistrationRefused(msg)
-        namesake = self.store_at(registration.address)
-        if namesake is not None and namesake is not known:
-            msg = f"duplicated store address: id:{registration.store_id}, already registered by id:{namesake.id}"
-            raise RegistrationRefused(msg)
-        store = self._admit(registration, now) if known is None else known
-        store.address, store.status_address = registration.address, registration.status_address
-        store.version, store.capacity = registration.version, registration.capacity
-        store.labels.update(registration.labels)
-        store.started_at = store.last_heartbeat = now
-        store.alive = True
-        self._touch()
-        return store
-
-    def _admit(self, registration: Registration, now: float) -> Store:
-        first = not self._stores
-        store = Store(
-            id=self._next_store,
-            address=registration.address,
-            status_address=registration.status_address,
-            version=registration.version,
-            capacity=registration.capacity,
-            started_at=now,
-            last_heartbeat=now,
-            registered_at=now,
-        )
-        self._next_store += 1
-        self._stores[store.id] = store
+        first = not self.bootstrapped
+        store = self._stores.admit(registration, now)
         if first:
             for _ in range(self.settings.regions):
                 self.regions.add(self._new_id(), store.id, self._new_id())
+        self._touch()
         return store
 
     def stopped(self, store_id: int, now: float) -> None:
         """The process of a store is gone. An unknown store is none of PD's business."""
-        store = self._stores.get(store_id)
+        store = self._stores.by_id.get(store_id)
         if store is None or not store.alive:
             return
         self.tick(now)
@@ -241,10 +179,10 @@ class SimulatedPD:
             PDRefused: fewer stores than replicas would be left.
         """
         self.tick(now)
-        store = self._living(store_id)
+        store = self._stores.living(store_id)
         if store.state is NodeState.REMOVING:
             return
-        left = sum(other.state.is_up for other in self._stores.values()) - 1
+        left = sum(other.state.is_up for other in self._stores) - 1
         if left < self.replication.max_replicas:
             msg = (
                 f"[PD:cluster:ErrStoresNotEnough]can not remove store {store_id} since the number of up stores would be "
@@ -261,7 +199,7 @@ class SimulatedPD:
             StoreNotFound, StoreGone: there is no such store (any more).
         """
         self.tick(now)
-        store = self._living(store_id)
+        store = self._stores.living(store_id)
         if store.state is NodeState.REMOVING:
             store.state = NodeState.SERVING
             self._touch()
@@ -300,7 +238,7 @@ class SimulatedPD:
             StoreNotFound, StoreGone: there is no such store (any more).
         """
         self.tick(now)
-        self._living(store_id)
+        self._stores.living(store_id)
         self.evicting.add(store_id)
         self._touch()
 
@@ -330,33 +268,16 @@ class SimulatedPD:
 
     def tick(self, now: float) -> None:
         """Work out what has happened since the last tick."""
-        last = int((now - self._born) / self.settings.schedule_interval)
-        while self._rounds < last:
-            self._rounds = min(self._next_round(), last)
-            if not self._settled or self._next_deadline(self._last_look) <= self._time_of(self._rounds):
-                self._last_look = self._time_of(self._rounds)
-                self._settled = not self._round(self._last_look)
+        self._rounds.play_until(now, self._round, self._next_deadline)
         self._hear_heartbeats(now)
-
-    def _next_round(self) -> int:
-        """The number of the next round that may find something to do."""
-        if not self._settled:
-            return self._rounds + 1
-        due = self._next_deadline(self._last_look)
-        if math.isinf(due):
-            return sys.maxsize
-        return max(self._rounds + 1, math.ceil((due - self._born) / self.settings.schedule_interval))
-
-    def _time_of(self, number: int) -> float:
-        return self._born + number * self.settings.schedule_interval
 
     def _round(self, at: float) -> bool:
         """One round; whether anything is, or will soon be, in motion."""
-        busy = elect(self.regions, self._stores, self.evicting, at=at, patience=self.settings.election_timeout)
+        busy = elect(self.regions, self._stores.by_id, self.evicting, at=at, patience=self.settings.election_timeout)
         if not self.serving(at):
             return busy
         self._hear_heartbeats(at)
-        for store in self._stores.values():
+        for store in self._stores:
             if store.state is NodeState.PREPARING and store.registered_at + self.settings.preparing_seconds <= at:
                 store.state = NodeState.SERVING
                 busy = True
@@ -364,9 +285,9 @@ class SimulatedPD:
             budget.refill(self.settings.schedule_interval)
         scheduling = Round(
             self.regions,
-            self._stores,
+            self._stores.by_id,
             evicting=self.evicting,
-            down={store.id for store in self._stores.values() if store.last_heartbeat + self.settings.down_after <= at},
+            down={store.id for store in self._stores if store.last_heartbeat + self.settings.down_after <= at},
             max_replicas=self.replication.max_replicas,
             location_labels=self.replication.location_labels,
             leaders=self._leader_budget,
@@ -374,7 +295,7 @@ class SimulatedPD:
             new_peer=self._new_id,
         )
         scheduling.run()
-        for store in self._stores.values():
+        for store in self._stores:
             if store.state is NodeState.REMOVING and not self.regions.peer_count(store.id):
                 store.state = NodeState.REMOVED
                 busy = True
@@ -386,7 +307,7 @@ class SimulatedPD:
         deadlines = [self._outage_until]
         if (elected := self.members.serving_at()) is not None:
             deadlines.append(elected)
-        for store in self._stores.values():
+        for store in self._stores:
             if store.state is NodeState.PREPARING:
                 deadlines.append(store.registered_at + settings.preparing_seconds)
             if not store.alive:
@@ -398,21 +319,14 @@ class SimulatedPD:
         if not self.serving(now):
             return
         interval = self.settings.heartbeat_seconds
-        for store in self._stores.values():
+        for store in self._stores:
             if store.alive:
                 beats = int((now - store.started_at) / interval)
                 store.last_heartbeat = max(store.last_heartbeat, store.started_at + beats * interval)
 
     def _touch(self) -> None:
         """Something has changed that the next round must look at."""
-        self._settled = False
-
-    def _living(self, store_id: int) -> Store:
-        store = self.store(store_id)
-        if store.state is NodeState.REMOVED:
-            msg = f"[PD:core:ErrStoreRemoved]store {store_id} has been removed"
-            raise StoreGone(msg)
-        return store
+        self._rounds.settled = False
 
     def _new_id(self) -> int:
         self._next_id += 1

@@ -15,7 +15,8 @@ from urllib.parse import unquote
 import msgspec
 
 from tikv_operator.simulation.pd import shapes
-from tikv_operator.simulation.pd.core import PDRefused, SimulatedPD, StoreGone, StoreNotFound
+from tikv_operator.simulation.pd.core import SimulatedPD
+from tikv_operator.simulation.pd.stores import PDRefused, StoreGone, StoreNotFound
 
 __all__ = ["Answer", "handle"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-__all__ = ["NodeState", "Registration", "RegistrationRefused", "Store"]
+__all__ = ["NodeState", "PDRefused", "Registration", "RegistrationRefused", "Store", "StoreGone", "StoreNotFound"]
 
 _STATES = {0: 0, 1: 0, 2: 1, 3: 2}
 
@@ -56,18 +56,30 @@ class RegistrationRefused(Exception):
     """PD turns a store away for good; a TiKV that hears this exits. The message is PD's."""
 
 
+class PDRefused(Exception):
+    """PD understood and says no; the message is PD's."""
+
+
+class StoreNotFound(PDRefused):
+    """There is no store of that id."""
+
+
+class StoreGone(PDRefused):
+    """The store is a tombstone."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Store:
-    """One store. Times are seconds since the epoch."""
+    """One store. Times are seconds since the epoch, sizes bytes."""
 
     id: int
-    address: str
-    status_address: str
-    version: str
-    capacity: int
-    started_at: float
-    last_heartbeat: float
     registered_at: float
+    address: str = ""
+    status_address: str = ""
+    version: str = ""
+    capacity: int = 0
+    started_at: float = 0.0
+    last_heartbeat: float = 0.0
     stopped_at: float = 0.0
     state: NodeState = NodeState.PREPARING
     labels: dict[str, str] = field(default_factory=dict)

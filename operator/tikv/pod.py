@@ -1,6 +1,6 @@
 """The pod of a TiKV.
 
-Everything but labels and annotations is what TiDB Operator renders for the same TiKV. Pure functions.
+It is what TiDB Operator renders for the same TiKV, so that a running pod can be taken over. Pure functions.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any, Final
 from controller_runtime.api.meta import Object
 from controller_runtime.api.quantity import canonical_quantity
 from controller_runtime.envtest.builtinschema import builtin_schema
-from controller_runtime.envtest.schema import MISSING, Node, compile_schema, prune, validate
+from controller_runtime.envtest.schema import Node, compile_schema, json_type, prune, type_fits
 from controller_runtime.envtest.status import Cause, bad_request
 from controller_runtime.envtest.storage import Json
 
@@ -41,16 +41,27 @@ class BuiltinStrategy:
         node = _compiled(self._typed)
         unknown: list[str] = []
         prune(node, obj, "", unknown, root=True)
-        problems: list[Cause] = []
-        validate(node, obj, MISSING, "", problems, root=True)
-        for problem in problems:
-            if problem.reason == "FieldValueTypeInvalid":
-                kind = self._resource.kind
-                raise bad_request(
-                    f'{kind} in version "{self._resource.version}" cannot be handled as a {kind}: json: cannot '
-                    f"unmarshal into Go struct field {kind}.{problem.field}: {problem.message}"
-                )
+        for name, part in obj.items():
+            child = node.child(name)
+            if child is not None and name != "metadata":
+                self._check_types(child, part, name)
         return unknown
+
+    def _check_types(self, node: Node, value: Any, path: str) -> None:
+        if not type_fits(node, value):
+            kind = self._resource.kind
+            raise bad_request(
+                f'{kind} in version "{self._resource.version}" cannot be handled as a {kind}: json: cannot unmarshal '
+                f"{json_type(value)} into Go struct field {kind}.{path} of type {node.type or 'IntOrString'}"
+            )
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                child = node.child(name)
+                if child is not None:
+                    self._check_types(child, inner, f"{path}.{name}")
+        elif isinstance(value, list) and node.items is not None:
+            for item in value:
+                self._check_types(node.items, item, path)
 
     def prepare(self, obj: Json, old: Json | None) -> None:
         if self._defaults is not None:

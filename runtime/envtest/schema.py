@@ -18,7 +18,17 @@ from controller_runtime.envtest.celrules import CompiledRule, escaped
 from controller_runtime.envtest.formats import format_problem
 from controller_runtime.envtest.status import Cause
 
-__all__ = ["MISSING", "Node", "SchemaProblem", "compile_schema", "json_type", "prune", "set_defaults", "validate"]
+__all__ = [
+    "MISSING",
+    "Node",
+    "SchemaProblem",
+    "compile_schema",
+    "json_type",
+    "prune",
+    "set_defaults",
+    "type_fits",
+    "validate",
+]
 
 
 class SchemaProblem(ValueError):
@@ -223,7 +233,7 @@ def validate(node: Node, value: Any, old: Any, path: str, out: list[Cause], *, r
         return
     if value is None and node.nullable:
         return
-    if not _type_fits(node, value):
+    if not type_fits(node, value):
         expected = node.type or "integer or string"
         found = json_type(value)
         message = f'Invalid value: "{found}": {_body(path)} must be of type {expected}: "{found}"'
@@ -273,7 +283,8 @@ def _check_unique(node: Node, items: list[Any], path: str, out: list[Cause]) -> 
         seen.add(key)
 
 
-def _type_fits(node: Node, value: Any) -> bool:
+def type_fits(node: Node, value: Any) -> bool:
+    """Whether a value has the JSON type that the schema asks for."""
     if node.int_or_string:
         return isinstance(value, (int, str)) and not isinstance(value, bool)
     if not node.type:

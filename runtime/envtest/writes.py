@@ -223,7 +223,7 @@ class Writer:
         keep_server_fields(metadata, before)
         if kind.resource.namespaced:
             metadata.setdefault("namespace", stored.key.namespace)
-        self._warn(kind, kind.strategy.prune(obj), options)
+        self._warn(kind, self._prune(kind, obj, subresource), options)
         kind.strategy.prepare(obj, old)
         next_generation(kind, obj, old)
         metadata["resourceVersion"] = before["resourceVersion"]
@@ -245,6 +245,16 @@ class Writer:
         ):
             return stored if options.dry_run else self._storage.remove(kind.storage, stored.key)
         return self._commit(kind, stored.key, obj, options)
+
+    @staticmethod
+    def _prune(kind: Kind, obj: Json, subresource: str) -> list[str]:
+        """Prune what the request may have brought: through the status subresource that is the status alone."""
+        if subresource != "status":
+            return kind.strategy.prune(obj)
+        part = {"status": obj.pop("status")} if "status" in obj else {}
+        unknown = kind.strategy.prune(part)
+        obj.update(part)
+        return unknown
 
     def _commit(self, kind: Kind, key: ObjectKey, obj: Json, options: WriteOptions) -> Stored:
         stored_form = kind.to_storage(obj)

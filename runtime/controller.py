@@ -9,6 +9,7 @@ Guarantees:
   such kind) degrades this controller, visibly, and no other.
 - A failed key is retried with back-off; whatever a reconciler raises, it concerns its own key only.
 - `stop` lets running reconciles finish; cancelling `run` interrupts them. When `run` has ended, nothing is left.
+- With `warm_up` a standby's sources are open and its queue is full before it is elected: the new leader works at once.
 
 | a run ends with | then |
 |---|---|
@@ -53,13 +54,14 @@ class SourcesNotSynced(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What a controller needs from its manager."""
+    """What a controller needs from its manager. `elected` is set while the manager leads."""
 
     client: Client
     cache: Cache
     clock: Clock
     log: Logger
     events: EventRecorder
+    elected: asyncio.Event
     metrics: ControllerMetrics
     queue_metrics: WorkQueueMetrics
 
@@ -75,6 +77,8 @@ class Controller:
         rate_limiter: back-off of failed keys; exponential from 5 ms to 1000 s by default.
         timeout: seconds after which a run is cancelled and counts as failed; None for no limit.
         needs_leader: run on the elected leader only.
+        warm_up: on a standby, start the sources and fill the queue already; the workers wait until it is elected. The
+            backlog shows in the queue's metrics, and counts as waiting time when it is worked off.
         max_retries: give a key up after so many failures in a row, until its next event; None for never.
         on_give_up: called with the request and the last error of a key that is given up; it must not block or raise.
         sync_timeout: seconds until sources that are not in sync are reported.
@@ -94,6 +98,7 @@ class Controller:
         rate_limiter: RateLimiter | None = None,
         timeout: float | None = None,
         needs_leader: bool = True,
+        warm_up: bool = False,
         max_retries: int | None = None,
         on_give_up: Callable[[Request, BaseException], None] | None = None,
         sync_timeout: float = 120.0,
@@ -102,8 +107,12 @@ class Controller:
         if not name or workers < 1:
             msg = f"a controller needs a name and at least one worker, not {name=}, {workers=}"
             raise ValueError(msg)
+        if warm_up and not needs_leader:
+            msg = f"controller {name!r} has nothing to warm up for: it needs no leader, so it runs everywhere"
+            raise ValueError(msg)
         self.name = name
         self.needs_leader = needs_leader
+        self.warm_up = warm_up
         self._reconcile = reconcile
         self._rate_limiter = rate_limiter
         self._policy = Policy(workers, timeout, max_retries, on_give_up)
@@ -232,6 +241,10 @@ class Controller:
                 for source in self._sources
             ]
             await self._wait_synced(running, services, log)
+            if self.warm_up:
+                feeders.append(group.create_task(_await_election(services, running), name=f"{self.name}: election"))
+                log.info("Warmed up", keys=len(running.queue))
+                await running.until(lambda: running.elected)
             if not running.stopping:
                 log.info("Starting workers", workers=self._policy.workers)
                 context = Context(services.client, services.clock, log, services.events)
@@ -245,14 +258,14 @@ class Controller:
         """Return when all sources are in sync, or the controller was asked to stop."""
         try:
             async with asyncio.timeout(self._sync_timeout):
-                await running.until_settled()
+                await running.until(running.all_synced)
         except TimeoutError:
             late = SourcesNotSynced(self._describe_late(running, services.cache))
             if self._must_sync:
                 raise late from None
             running.trouble = str(late)
             log.error("Sources are not in sync; this controller waits for them", error=str(late))
-            await running.until_settled()
+            await running.until(running.all_synced)
             running.trouble = None
 
     def _describe_late(self, running: _Running, cache: Cache) -> str:
@@ -278,6 +291,7 @@ class _Running:
     def __init__(self, queue: WorkQueue[ObjectKey], synced: dict[Source, bool]) -> None:
         self.queue = queue
         self.synced = synced
+        self.elected = False
         self.stopping = False
         self.trouble: str | None = None
         self._changed = asyncio.Event()
@@ -286,13 +300,21 @@ class _Running:
         self.synced[source] = True
         self._changed.set()
 
+    def mark_elected(self) -> None:
+        self.elected = True
+        self._changed.set()
+
+    def all_synced(self) -> bool:
+        return all(self.synced.values())
+
     def stop(self) -> None:
         self.stopping = True
         self.queue.shutdown(discard=True)
         self._changed.set()
 
-    async def until_settled(self) -> None:
-        while not self.stopping and not all(self.synced.values()):
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Return when the condition holds, or the controller was asked to stop."""
+        while not self.stopping and not condition():
             self._changed.clear()
             await self._changed.wait()
 
@@ -302,3 +324,8 @@ async def _hold(source: Source, feed: Feed, running: _Running) -> None:
     async with source.start(feed):
         running.mark_synced(source)
         await asyncio.Event().wait()
+
+
+async def _await_election(services: Services, running: _Running) -> None:
+    await services.elected.wait()
+    running.mark_elected()

@@ -4,10 +4,10 @@
         manager.add(Controller("widget", reconcile).reconciles(Widget))
         await manager.run()
 
-Start: probes and metrics first, so that they answer while caches fill; then the cache, then runnables that need no leader,
-then leader election, and only on the leader all others. Stop: the reverse. The leader's runnables end (controllers let
-running reconciles finish), the lease is released, then the other runnables, the cache, the last Events, and at the very end
-probes and metrics.
+Start: probes and metrics first, so that they answer while caches fill; then the cache, then runnables that need no leader
+and the sources of controllers that warm up, then leader election, and only on the leader all others. Stop: the reverse. The
+leader's runnables end (controllers let running reconciles finish), the lease is released, then the other runnables, the
+cache, the last Events, and at the very end probes and metrics.
 
 Guarantees: `run` ends only when every task it made has ended (or ignores its cancellation, which is an error). The first
 failure of any runnable stops the manager and is what `run` raises. The lease is released only if all work of the leader
@@ -122,6 +122,7 @@ class Manager:
             clock=self.clock,
             log=self.log,
             events=self.events,
+            elected=self.elected,
             metrics=ControllerMetrics(self.registry),
             queue_metrics=WorkQueueMetrics(self.registry),
         )
@@ -321,6 +322,7 @@ class Manager:
             self.elected.set()
             return
         while True:
+            self._leaders.warm_up()
             await elector.acquire()
             self._leaders.start()
             self.elected.set()

@@ -28,7 +28,8 @@ class GracePeriodExceeded(Exception):
 class Runnable(Protocol):
     """Something that runs until it is cancelled, or returns when it has nothing more to do.
 
-    A class attribute `needs_leader = False` makes it run on every replica, not only on the leader.
+    A class attribute `needs_leader = False` makes it run on every replica, not only on the leader. `warm_up = True` starts it
+    before the election, on the understanding that it waits for the manager's `elected` before it does the leader's work.
     """
 
     async def run(self) -> None: ...
@@ -91,6 +92,7 @@ class RunnableGroup:
         self._failed = failed
         self._waiting: list[Runnable] = []
         self._tasks: dict[asyncio.Task[None], Runnable] = {}
+        self._warm = False
         self._started = False
         self._stopped = False
 
@@ -106,10 +108,20 @@ class RunnableGroup:
         if self._stopped:
             msg = f"{name_of(runnable)} cannot be added any more: the manager is stopping"
             raise RuntimeError(msg)
-        if self._started:
+        if self._started or (self._warm and _warms_up(runnable)):
             self._launch(runnable)
         else:
             self._waiting.append(runnable)
+
+    def warm_up(self) -> None:
+        """Start those that may start before the group does. Does nothing after `stop`, and nothing the second time."""
+        if self._warm or self._stopped:
+            return
+        self._warm = True
+        early = [runnable for runnable in self._waiting if _warms_up(runnable)]
+        self._waiting = [runnable for runnable in self._waiting if not _warms_up(runnable)]
+        for runnable in early:
+            self._launch(runnable)
 
     def start(self) -> None:
         """Start everything that was added. Does nothing after `stop`, and nothing the second time."""
@@ -135,11 +147,11 @@ class RunnableGroup:
         return await self._end_all(grace)
 
     async def stop_to_start_again(self) -> None:
-        """Cancel everything at once and be ready for another `start`; check `running` before it."""
+        """Cancel everything at once and be ready for another `warm_up` and `start`; check `running` before them."""
         again = list(self._tasks.values())
         await self._end_all(Grace(0))
         self._waiting = again + self._waiting
-        self._started = False
+        self._warm = self._started = False
 
     async def _end_all(self, grace: Grace) -> list[str]:
         graceful: list[asyncio.Task[None]] = []
@@ -176,3 +188,7 @@ class RunnableGroup:
             )
         else:
             self._failed(runnable, error)
+
+
+def _warms_up(runnable: Runnable) -> bool:
+    return getattr(runnable, "warm_up", False) is True

@@ -71,6 +71,7 @@ class ControllerBench:
             clock=LoopClock(),
             log=self.log,
             events=cast("Any", None),
+            elected=asyncio.Event(),
             metrics=ControllerMetrics(self.registry),
             queue_metrics=WorkQueueMetrics(self.registry),
         )

@@ -417,6 +417,70 @@ class TestElection:
             assert manager.elected.is_set()
         assert runs == ["a starts", "a ends"] * 2
 
+    async def test_a_warm_standby_works_off_its_backlog_as_soon_as_it_is_elected(
+        self, cluster: EmbeddedCluster
+    ) -> None:
+        runs: list[str] = []
+        first, second = make_manager(cluster, election=True), make_manager(cluster, election=True)
+        warm = controller_of(runs, warm_up=True)
+        second.add(warm)
+        async with running(first), running(second):
+            for name in ("a", "b"):
+                await first.client.create(config_map(name))
+            await asyncio.sleep(60)
+            assert runs == []
+            statistics = warm.statistics()
+            assert statistics is not None
+            assert (statistics.queued, statistics.waiters) == (2, 0)
+            first.stop()
+            await second.elected.wait()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
+            assert runs == ["a starts", "a ends", "b starts", "b ends"]
+
+    async def test_a_warm_standby_that_is_never_elected_ends_without_a_run(self, cluster: EmbeddedCluster) -> None:
+        runs: list[str] = []
+        first, second = make_manager(cluster, election=True), make_manager(cluster, election=True)
+        second.add(controller_of(runs, warm_up=True))
+        async with running(first):
+            await first.client.create(config_map())
+            async with running(second) as task:
+                await asyncio.sleep(10)
+            await task
+        assert runs == []
+
+    async def test_a_former_leader_warms_up_again(self, cluster: EmbeddedCluster) -> None:
+        transport, runs = HangingTransport(cluster), []  # type: ignore[var-annotated]
+        manager = make_manager(cluster, transport=transport, election=True, election_options={"rejoin": True})
+        warm = controller_of(runs, warm_up=True)
+        manager.add(warm)
+        async with running(manager):
+            await manager.client.create(config_map())
+            await asyncio.sleep(1)
+            transport.hanging = True
+            await asyncio.sleep(30)
+            assert not manager.elected.is_set()
+            statistics = warm.statistics()
+            assert statistics is not None
+            assert (statistics.queued, statistics.processing) == (1, 0)
+            assert runs == ["a starts", "a ends"]
+            transport.hanging = False
+            await asyncio.sleep(30)
+        assert runs == ["a starts", "a ends"] * 2
+
+    async def test_without_election_warming_up_changes_nothing(self, cluster: EmbeddedCluster) -> None:
+        runs: list[str] = []
+        manager = make_manager(cluster)
+        manager.add(controller_of(runs, warm_up=True))
+        async with running(manager):
+            await manager.client.create(config_map())
+            await asyncio.sleep(1)
+        assert runs == ["a starts", "a ends"]
+
+    def test_who_needs_no_leader_cannot_warm_up(self) -> None:
+        with pytest.raises(ValueError, match="nothing to warm up for"):
+            controller_of([], warm_up=True, needs_leader=False)
+
     async def test_it_shows_who_leads(self, cluster: EmbeddedCluster) -> None:
         manager = make_manager(cluster, election=True)
 

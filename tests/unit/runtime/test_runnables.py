@@ -100,9 +100,32 @@ async def test_runnables_start_with_the_group_or_at_once_when_it_has_started(ben
     assert bench.group.running == ["early", "late"]
 
 
+async def test_those_that_warm_up_start_before_the_group(bench: Bench) -> None:
+    early, ordinary, late = (Job(name, bench.diary) for name in ("early", "ordinary", "late"))
+    early.warm_up = late.warm_up = True  # type: ignore[attr-defined]
+    bench.group.add(ordinary)
+    bench.group.add(early)
+    bench.group.warm_up()
+    bench.group.warm_up()
+    await asyncio.sleep(1)
+    assert bench.diary == ["early starts"]
+    bench.group.add(late)
+    await asyncio.sleep(1)
+    assert bench.diary == ["early starts", "late starts"]
+    bench.group.start()
+    await asyncio.sleep(1)
+    assert bench.diary == ["early starts", "late starts", "ordinary starts"]
+    await bench.group.stop_to_start_again()
+    bench.diary.clear()
+    bench.group.warm_up()
+    await asyncio.sleep(1)
+    assert bench.diary == ["early starts", "late starts"]
+
+
 async def test_nothing_can_be_added_or_started_after_stop(bench: Bench) -> None:
     bench.group.add(Job("waiting", bench.diary))
     await bench.group.stop(Grace(10))
+    bench.group.warm_up()
     bench.group.start()
     with pytest.raises(RuntimeError, match="late cannot be added any more"):
         bench.group.add(Job("late", bench.diary))

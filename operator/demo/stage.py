@@ -196,7 +196,8 @@ async def _play(console: Console, stage: Stage, scenario: Scenario, steps: list[
                 result = await scenario.play(step)
                 counts.append(totals(stage.operator.manager.registry).all_reconciles - before)
                 done.append(result)
-                console.print(view.step_line(result))
+                if not console.is_terminal:
+                    console.print(view.step_line(result))
                 if result.error:
                     break
     console.print()

@@ -104,9 +104,10 @@ def instances(rows: Iterable[InstanceRow]) -> Table:
 
 def reconciles(reports: Sequence[RunReport], limit: int = SHOWN_REPORTS) -> Table:
     """The newest reconciles: of each the tasks that have something to say."""
-    table = Table(title="Last reconciles", title_justify="left", title_style="bold", expand=False)
-    for column in ("controller", "object", "status", "tasks"):
-        table.add_column(column, overflow="ellipsis", no_wrap=True)
+    table = Table(title="Last reconciles", title_justify="left", title_style="bold", expand=True)
+    for column, width in (("controller", 10), ("object", 12), ("status", 8)):
+        table.add_column(column, overflow="ellipsis", no_wrap=True, min_width=width)
+    table.add_column("tasks", overflow="ellipsis", no_wrap=True, ratio=1)
     for report in reports[-limit:]:
         status = report.outcome.status
         table.add_row(report.controller, report.key.name, Text(str(status), _STYLES[status]), _telling(report))
@@ -140,7 +141,7 @@ def screen(done: Sequence[StepResult], running: str, seconds: float, *parts: Ren
 
 
 def summary(done: Sequence[StepResult], per_step: Sequence[int], totals: Totals) -> Group:
-    """What the whole demo amounted to: steps, tasks by result, requests by verb."""
+    """What the whole demo amounted to: tasks by result, requests by verb, and last, where the eye ends, the steps."""
     story = Table(title="Steps", title_justify="left", title_style="bold")
     story.add_column("step")
     story.add_column("seconds", justify="right")
@@ -151,7 +152,7 @@ def summary(done: Sequence[StepResult], per_step: Sequence[int], totals: Totals)
         story.add_row(result.name, f"{result.seconds:.1f}", str(count), note)
     story.add_section()
     story.add_row("total", f"{sum(result.seconds for result in done):.1f}", str(sum(per_step)), "")
-    return Group(story, Text(), _tasks(totals), Text(), _requests(totals))
+    return Group(_tasks(totals), Text(), _requests(totals), Text(), story)
 
 
 def _tasks(totals: Totals) -> Table:

@@ -29,6 +29,7 @@ check: $(STAMP) ## Format and lint checks, strict types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy examples
 	$(BIN)/lint-imports
 
 format: $(STAMP) ## Format the code and apply safe fixes

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 import cel
 from cel.stdlib import STDLIB_FUNCTIONS, add_stdlib_to_context
 
+from controller_runtime.envtest.equality import identical
 from controller_runtime.envtest.status import Cause
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def check_rules(node: Node, value: Any, old: Any, path: str, out: list[Cause]) -
     """Evaluate all rules at and below a node; `old` is what stood there before, or None if nothing comparable did."""
     if not node.has_rules:
         return
-    unchanged = old is not None and value == old
+    unchanged = old is not None and identical(value, old)
     for rule in node.rules:
         if (rule.transition and old is None) or (unchanged and not rule.transition):
             continue

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from controller_runtime.envtest.equality import identical
 from controller_runtime.envtest.mergetypes import MergeType
 from controller_runtime.envtest.storage import Json
 
@@ -71,7 +72,7 @@ def compare(old: Json, new: Json, shape: MergeType) -> Difference:
 
 
 def _compare(old: Any, new: Any, shape: MergeType, path: Path, out: Difference) -> None:
-    if old == new and type(old) is type(new):
+    if identical(old, new):
         return
     if shape.merge != "atomic":
         if isinstance(old, dict) and isinstance(new, dict):

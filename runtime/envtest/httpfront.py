@@ -84,13 +84,7 @@ class HttpFront:
             raise unauthorized()
         if request.content_length is not None and request.content_length > BODY_LIMIT:
             raise too_large(BODY_LIMIT)
-        body = b""
-        if request.body_exists:
-            request._client_max_size = BODY_LIMIT + 1
-            try:
-                body = await request.read()
-            except web.HTTPRequestEntityTooLarge as error:
-                raise too_large(BODY_LIMIT) from error
+        body = await _read(request)
         call = Call(
             method=request.method,
             path=request.url.raw_path,
@@ -125,3 +119,21 @@ class HttpFront:
 
 def _response(answer: Answer) -> web.Response:
     return web.Response(status=answer.status, body=answer.body, headers=dict(answer.headers))
+
+
+async def _read(request: web.BaseRequest) -> bytes:
+    """Read the body.
+
+    Raises:
+        StatusError: 413, as soon as it is longer than the limit.
+    """
+    if not request.body_exists:
+        return b""
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.content.iter_any():
+        size += len(part)
+        if size > BODY_LIMIT:
+            raise too_large(BODY_LIMIT)
+        parts.append(part)
+    return b"".join(parts)

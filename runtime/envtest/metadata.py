@@ -11,6 +11,7 @@ import uuid
 from typing import Any, Final
 
 from controller_runtime.api.time import format_time
+from controller_runtime.envtest.equality import identical
 from controller_runtime.envtest.kinds import Kind
 from controller_runtime.envtest.status import Cause, bad_request
 from controller_runtime.envtest.storage import Json
@@ -143,7 +144,7 @@ def next_generation(kind: Kind, obj: Json, old: Json) -> None:
     """Let the generation rise if anything changed that is wanted, rather than metadata or status."""
     if not kind.generation:
         return
-    if any(obj.get(name) != old.get(name) for name in (obj.keys() | old.keys()) - _observed_parts(kind)):
+    if not all(identical(obj.get(name), old.get(name)) for name in (obj.keys() | old.keys()) - _observed_parts(kind)):
         obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
 

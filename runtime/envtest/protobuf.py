@@ -145,7 +145,7 @@ def _decode(data: bytes, message: str) -> Json:
 
 
 def _entry(value: Any, kind: str) -> tuple[str, Any]:
-    parts = dict(_fields(value))
+    parts = dict(_fields(_bytes(value)))
     return _value(parts.get(1, b""), "string"), _value(parts.get(2, b""), kind)
 
 
@@ -155,16 +155,19 @@ def _value(value: Any, kind: str) -> Any:
             msg = "a number was expected"
             raise ValueError(msg)
         return bool(value) if kind == "bool" else value - (1 << 64) if value >> 63 else value
+    data = _bytes(value)
+    if kind == "string":
+        return data.decode()
+    if kind == "bytes":
+        return base64.b64encode(data).decode()
+    return data if kind == "raw" else _decode(data, kind)
+
+
+def _bytes(value: Any) -> bytes:
     if not isinstance(value, bytes):
         msg = "text or a message was expected"
         raise ValueError(msg)
-    if kind == "string":
-        return value.decode()
-    if kind == "bytes":
-        return base64.b64encode(value).decode()
-    if kind == "raw":
-        return value
-    return _decode(value, kind)
+    return value
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:

@@ -15,6 +15,7 @@ from typing import Any, Final, final
 import orjson
 
 from controller_runtime.envtest.celrules import CompiledRule, escaped
+from controller_runtime.envtest.equality import identical
 from controller_runtime.envtest.formats import format_problem
 from controller_runtime.envtest.status import Cause
 
@@ -229,7 +230,7 @@ def json_type(value: Any) -> str:
 
 def validate(node: Node, value: Any, old: Any, path: str, out: list[Cause], *, root: bool = False) -> None:
     """Collect what is wrong with `value`; `old` is what stood there before (or `MISSING`), and unchanged is accepted."""
-    if old is not MISSING and value == old and type(value) is type(old):
+    if old is not MISSING and identical(value, old):
         return
     if value is None and node.nullable:
         return

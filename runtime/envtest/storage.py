@@ -202,12 +202,14 @@ class Storage:
         return iter(list(self._tables.items()))
 
     def drop(self, resource: ResourceId) -> None:
-        """Forget a resource that is served no more; its watches end."""
-        table = self._tables.pop(resource, None)
+        """Forget a resource that is served no more: its watches end, and nobody can go on from an older version."""
+        table = self._tables.get(resource)
         if table is not None:
             table.dropped = True
             for listener in table.listeners:
                 listener()
+            self._tables[resource] = Table(self._history)
+            self._tables[resource].forget_history(self.version)
 
     def get(self, resource: ResourceId, key: ObjectKey) -> Stored | None:
         table = self._tables.get(resource)

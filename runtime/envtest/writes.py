@@ -18,6 +18,7 @@ from controller_runtime.api.resource import ObjectKey, Resource
 from controller_runtime.api.time import format_time
 from controller_runtime.clock import Clock
 from controller_runtime.envtest import apply as ownership
+from controller_runtime.envtest.equality import identical
 from controller_runtime.envtest.kinds import Kind
 from controller_runtime.envtest.lastapplied import forgiven_fields, refresh_last_applied
 from controller_runtime.envtest.metadata import (
@@ -231,7 +232,7 @@ class Writer:
             self._set_managers(obj, managers)
         else:
             self._own(kind, old, obj, managers, subresource, options)
-        if obj == old:
+        if identical(obj, old):
             return stored
         causes = validate_metadata(kind, metadata) + validate_metadata_update(metadata, before)
         causes += kind.strategy.validate(obj, old, subresource)

@@ -131,6 +131,14 @@ class TestUpdates:
         server.clock.time += 100
         assert server.ok("PUT", f"{CONFIG_MAPS}/c", config_map()) == created
 
+    @pytest.mark.parametrize(("before", "after"), [(1, True), (0, False), (1, 1.5), ([1], [True])])
+    def test_of_a_value_into_one_that_python_takes_for_the_same_is_a_change(self, before: Any, after: Any) -> None:
+        server = Server(widget_crd())
+        server.ok("POST", WIDGETS, widget(spec={"a": before}))
+        changed = server.merge(f"{WIDGETS}/w", {"spec": {"a": after}}).body
+        assert repr(changed["spec"]["a"]) == repr(after)
+        assert changed["metadata"]["generation"] == 2
+
     def test_cannot_rewrite_what_the_server_keeps(self) -> None:
         server = Server()
         created = server.ok("POST", CONFIG_MAPS, config_map())

@@ -1,4 +1,17 @@
-"""A cluster for tests and demos: an API server in this process, and time that can be made to fly."""
+"""A cluster for tests and demos: an API server in this process, and time that can be made to fly.
+
+`EmbeddedCluster` starts in milliseconds, needs no binaries, and is reached in process (also on a virtual-time loop) or
+over HTTPS, where kubectl works against it. What it does it does as a real API server; what it does not do it says:
+
+- no authorization: whoever has the cluster's token may do everything (RBAC kinds are stored only);
+- no admission or conversion webhooks, no aggregated APIs, no ValidatingAdmissionPolicies;
+- no controllers but those that clean up (owner references, namespaces, CRDs): no Deployments, no scheduler, no kubelet,
+  no default service accounts, no expiry of events;
+- no logs, exec, attach, port forwarding or ephemeral containers (501); protobuf only in bodies that kubectl sends;
+- built-in kinds other than pods, services, claims, secrets and config maps are barely validated beyond their types;
+- CEL without optional values (`?.`), `quantity()`, `url()`, `ip()` and `isSorted()`, and without cost limits;
+- duplicate keys in JSON go unnoticed (the last wins); managers of more than ten plain writes are not merged into one.
+"""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ from controller_runtime.api.resource import ObjectKey
 from controller_runtime.client.transport import Transport
 from controller_runtime.clock import Clock, SystemClock
 from controller_runtime.envtest.certificate import Certificate, make_certificate
+from controller_runtime.envtest.checks import WriteOptions
 from controller_runtime.envtest.collector import CRDS
 from controller_runtime.envtest.httpfront import HttpFront
 from controller_runtime.envtest.inprocess import InProcessTransport
@@ -35,7 +36,6 @@ from controller_runtime.envtest.proxy import Backend, ServiceProxy
 from controller_runtime.envtest.server import ApiServer
 from controller_runtime.envtest.storage import HISTORY
 from controller_runtime.envtest.streams import OpenWatches
-from controller_runtime.envtest.writes import WriteOptions
 
 __all__ = ["EmbeddedCluster"]
 

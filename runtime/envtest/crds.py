@@ -18,19 +18,12 @@ from controller_runtime.envtest.celrules import check_rules
 from controller_runtime.envtest.collector import CRD_FINALIZER, CRDS
 from controller_runtime.envtest.jsonpath import JsonPathError
 from controller_runtime.envtest.kinds import Kind, Kinds, ScalePaths
-from controller_runtime.envtest.schema import (
-    MISSING,
-    Node,
-    SchemaProblem,
-    compile_schema,
-    prune,
-    set_defaults,
-    validate,
-)
+from controller_runtime.envtest.schema import Node, SchemaProblem, compile_schema, prune, set_defaults
 from controller_runtime.envtest.selection import field_at
 from controller_runtime.envtest.status import Cause
 from controller_runtime.envtest.storage import Change, Json, ResourceId, Storage
 from controller_runtime.envtest.table import custom_columns
+from controller_runtime.envtest.validation import MISSING, validate
 
 __all__ = ["CrdStrategy", "CustomKinds", "CustomStrategy"]
 

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
-
 from controller_runtime.api.resource import ObjectKey
 from controller_runtime.api.time import format_time
 from controller_runtime.clock import Clock
@@ -21,27 +19,30 @@ from controller_runtime.envtest.deletes import Deleter, read_delete_options
 from controller_runtime.envtest.kinds import Kind, Kinds
 from controller_runtime.envtest.lists import Page, list_page, read_version, version_not_reached
 from controller_runtime.envtest.negotiation import Rendering, view_of
-from controller_runtime.envtest.patches import APPLY, PATCHES, read_body
+from controller_runtime.envtest.patches import APPLY, read_body
 from controller_runtime.envtest.proxy import service_target
+from controller_runtime.envtest.requestoptions import (
+    flag,
+    list_options_error,
+    patch_media,
+    refuse_initial_events,
+    write_options,
+    written_answer,
+)
 from controller_runtime.envtest.selection import select
 from controller_runtime.envtest.status import (
-    Cause,
-    StatusError,
     bad_request,
     method_not_allowed,
     not_found,
     not_implemented,
     success,
-    unsupported_media_type,
 )
 from controller_runtime.envtest.storage import Storage, Stored
 from controller_runtime.envtest.watching import Watch
-from controller_runtime.envtest.writes import WriteOptions, Writer
+from controller_runtime.envtest.writes import Writer
 
 __all__ = ["Resources", "Target"]
 
-_TRUE: Final = frozenset(("1", "t", "true", "True", "TRUE"))
-_FALSE: Final = frozenset(("", "0", "f", "false", "False", "FALSE"))
 _LONGEST_WATCH: Final = 1800.0
 _NOT_DONE: Final = {
     "log": "reading a container's log",
@@ -93,7 +94,7 @@ class Resources:
         if target.subresource in ("scale", "eviction", "binding", "finalize"):
             return self._special(call, target, params)
         match call.method, bool(target.name):
-            case "GET", True if not _flag(params, "watch"):
+            case "GET", True if not flag(params, "watch"):
                 return self._get(call, target, params)
             case "GET", _:
                 return self._list_or_watch(call, target, params)
@@ -128,11 +129,11 @@ class Resources:
         selection = select(params, target.namespace, target.name, kind.fields)
         rendering = self._rendering(call, target, params)
         table = self._storage.table(kind.storage)
-        if not _flag(params, "watch"):
-            _refuse_initial_events(params)
+        if not flag(params, "watch"):
+            refuse_initial_events(params)
             return Answer(200, rendering.many(list_page(self._storage, table, selection, params)))
         after, initial, announce = self._start_of_watch(kind, params)
-        bookmarks = _flag(params, "allowWatchBookmarks")
+        bookmarks = flag(params, "allowWatchBookmarks")
         watch = Watch(
             self._storage,
             table,
@@ -155,15 +156,15 @@ class Resources:
         current = self._storage.version
         if "sendInitialEvents" in params:
             if match != "NotOlderThan":
-                raise _list_options_error(
+                raise list_options_error(
                     "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
                 )
-            if _flag(params, "sendInitialEvents"):
+            if flag(params, "sendInitialEvents"):
                 if wanted is not None and wanted > current:
                     raise version_not_reached(wanted, current)
                 return current, True, True
         elif match:
-            raise _list_options_error(
+            raise list_options_error(
                 "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is "
                 "provided"
             )
@@ -186,24 +187,24 @@ class Resources:
         rendering = self._rendering(call, target, params)
         if target.kind.resource.namespaced and not target.namespace:
             raise method_not_allowed(target.kind.resource)
-        options = _write_options(call, params)
+        options = write_options(call, params)
         body = read_body(call.body, call.headers.get("content-type", ""))
         stored = self._writer.create(target.kind, target.namespace, body, options)
-        return _written(201, rendering.one(stored), options)
+        return written_answer(201, rendering.one(stored), options)
 
     def _update(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
         rendering = self._rendering(call, target, params)
-        options = _write_options(call, params)
+        options = write_options(call, params)
         body = read_body(call.body, call.headers.get("content-type", ""))
         stored = self._writer.update(target.kind, target.key, body, options, target.subresource)
-        return _written(200, rendering.one(stored), options)
+        return written_answer(200, rendering.one(stored), options)
 
     def _patch(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
         rendering = self._rendering(call, target, params)
-        media = _patch_media(call)
-        options = _write_options(call, params, apply=media == APPLY)
+        media = patch_media(call)
+        options = write_options(call, params, apply=media == APPLY)
         written = self._writer.patch(target.kind, target.key, call.body, media, options, target.subresource)
-        return _written(201 if written.created else 200, rendering.one(written.stored), options)
+        return written_answer(201 if written.created else 200, rendering.one(written.stored), options)
 
     def _delete(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
         body = read_body(call.body, call.headers.get("content-type", "")) if call.body else None
@@ -234,8 +235,8 @@ class Resources:
             case "scale", "GET":
                 return answer_json(subresources.read_scale(kind, self._existing(target)))
             case "scale", "PUT" | "PATCH":
-                media = _patch_media(call) if method == "PATCH" else None
-                options = _write_options(call, params)
+                media = patch_media(call) if method == "PATCH" else None
+                options = write_options(call, params)
                 stored = self._existing(target)
                 return answer_json(subresources.write_scale(self._writer, kind, stored, call.body, media, options))
             case "eviction", "POST":
@@ -255,72 +256,3 @@ class Resources:
             raise not_implemented(f"the proxy of {target.kind.resource.plural}")
         where = service_target(self._storage, target.namespace, target.name)
         return ProxyAnswer(scheme=where.scheme, host=where.host, port=where.port, path="/" + target.tail, call=call)
-
-
-def _flag(params: Mapping[str, str], name: str) -> bool:
-    text = params.get(name, "")
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
-    raise bad_request(f"invalid value for {name}: {text!r}")
-
-
-def _refuse_initial_events(params: Mapping[str, str]) -> None:
-    if "sendInitialEvents" in params:
-        raise _list_options_error("sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list")
-
-
-def _list_options_error(why: str) -> StatusError:
-    return StatusError(422, "Invalid", f'ListOptions.meta.k8s.io "" is invalid: {why}')
-
-
-def _patch_media(call: Call) -> str:
-    content_type = call.headers.get("content-type", "")
-    media = content_type.partition(";")[0].strip().lower()
-    if media not in PATCHES:
-        raise unsupported_media_type(content_type, PATCHES)
-    return media
-
-
-def _write_options(call: Call, params: Mapping[str, str], *, apply: bool = False) -> WriteOptions:
-    dry_run = params.get("dryRun", "")
-    if dry_run not in ("", "All"):
-        raise bad_request(f'invalid dryRun: Unsupported value: "{dry_run}": supported values: "All"')
-    validation = params.get("fieldValidation", "") or "Warn"
-    if validation not in ("Ignore", "Warn", "Strict"):
-        raise bad_request(f'invalid fieldValidation: Unsupported value: "{validation}"')
-    manager = params.get("fieldManager", "")
-    if apply and not manager:
-        cause = Cause("fieldManager", "Required value: is required for apply patch", "FieldValueRequired")
-        raise _patch_options_error(cause)
-    if len(manager) > 128:
-        raise _patch_options_error(
-            Cause("fieldManager", "Too long: may not be more than 128 bytes", "FieldValueTooLong")
-        )
-    if params.get("force") and not apply:
-        raise _patch_options_error(
-            Cause("force", "Forbidden: may not be specified for non-apply patch", "FieldValueForbidden")
-        )
-    return WriteOptions(
-        manager=manager or call.headers.get("user-agent", "").partition("/")[0] or "unknown",
-        dry_run=bool(dry_run),
-        force=_flag(params, "force"),
-        validation=validation,
-    )
-
-
-def _patch_options_error(cause: Cause) -> StatusError:
-    message = f'PatchOptions.meta.k8s.io "" is invalid: {cause.text}'
-    return StatusError(422, "Invalid", message, details={"causes": [cause.to_dict()]})
-
-
-def _written(status: int, body: bytes, options: WriteOptions) -> Answer:
-    headers = {"content-type": "application/json"}
-    if options.warnings:
-        headers["warning"] = ", ".join(f"299 - {_quoted(text)}" for text in options.warnings)
-    return Answer(status, body, headers)
-
-
-def _quoted(text: str) -> str:
-    return orjson.dumps(text).decode()

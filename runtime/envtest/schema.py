@@ -1,7 +1,6 @@
-"""Structural OpenAPI schemas, compiled once: pruning, defaulting and validation with a real server's words.
+"""Structural OpenAPI schemas, compiled once: pruning and defaulting (validation is in `validation`).
 
-`compile_schema` turns an `openAPIV3Schema` into a tree of nodes; everything else walks that tree. Unchanged parts of an
-object are not validated again (ratcheting), so an object that was stored under a laxer schema can still be updated.
+`compile_schema` turns an `openAPIV3Schema` into a tree of nodes; everything else walks that tree.
 
 Pure functions; compiled nodes are immutable and shared. `prune` and `set_defaults` change the object that they are given.
 """
@@ -10,39 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, final
+from typing import Any, final
 
 import orjson
 
 from controller_runtime.envtest.celrules import CompiledRule, escaped
-from controller_runtime.envtest.equality import identical
-from controller_runtime.envtest.formats import format_problem
-from controller_runtime.envtest.status import Cause
 
-__all__ = [
-    "MISSING",
-    "Node",
-    "SchemaProblem",
-    "compile_schema",
-    "json_type",
-    "prune",
-    "set_defaults",
-    "type_fits",
-    "validate",
-]
+__all__ = ["Node", "SchemaProblem", "compile_schema", "json_type", "prune", "set_defaults", "type_fits"]
 
 
 class SchemaProblem(ValueError):
     """A schema cannot be compiled; the message starts with the path below `openAPIV3Schema`."""
-
-
-@final
-class _Missing:
-    def __repr__(self) -> str:
-        return "MISSING"
-
-
-MISSING: Final = _Missing()
 
 
 @final
@@ -228,62 +205,6 @@ def json_type(value: Any) -> str:
     return "array" if isinstance(value, list) else "object"
 
 
-def validate(node: Node, value: Any, old: Any, path: str, out: list[Cause], *, root: bool = False) -> None:
-    """Collect what is wrong with `value`; `old` is what stood there before (or `MISSING`), and unchanged is accepted."""
-    if old is not MISSING and identical(value, old):
-        return
-    if value is None and node.nullable:
-        return
-    if not type_fits(node, value):
-        expected = node.type or "integer or string"
-        found = json_type(value)
-        message = f'Invalid value: "{found}": {_body(path)} must be of type {expected}: "{found}"'
-        out.append(Cause(path or "<nil>", message, "FieldValueTypeInvalid"))
-        return
-    _validate_value(node, value, path, out)
-    if isinstance(value, dict):
-        for name in node.required:
-            if name not in value:
-                below = f"{path}.{name}" if path else name
-                out.append(Cause(below, "Required value", "FieldValueRequired"))
-        before = old if isinstance(old, dict) else None
-        for name, inner in value.items():
-            child = node.child(name)
-            if child is None or (root and name in ("apiVersion", "kind", "metadata")):
-                continue
-            was = MISSING if before is None else before.get(name, MISSING)
-            validate(child, inner, was, f"{path}.{name}" if path else name, out)
-    elif isinstance(value, list) and node.items is not None:
-        before_items = correlated(node, old)
-        for index, item in enumerate(value):
-            was = before_items.get(item_key(node, item), MISSING) if before_items else MISSING
-            validate(node.items, item, was, f"{path}[{index}]", out)
-        if node.list_type in ("set", "map"):
-            _check_unique(node, value, path, out)
-
-
-def correlated(node: Node, old: Any) -> dict[bytes, Any]:
-    """The items of the old list by key, if the list is a map; nothing else can be told apart."""
-    if not isinstance(old, list) or node.list_type != "map":
-        return {}
-    return {item_key(node, item): item for item in old}
-
-
-def item_key(node: Node, item: Any) -> bytes:
-    if node.list_type == "map" and isinstance(item, dict):
-        return orjson.dumps({key: item.get(key) for key in node.keys})
-    return orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
-
-
-def _check_unique(node: Node, items: list[Any], path: str, out: list[Cause]) -> None:
-    seen: set[bytes] = set()
-    for index, item in enumerate(items):
-        key = item_key(node, item)
-        if key in seen:
-            out.append(Cause(f"{path}[{index}]", f"Duplicate value: {key.decode()}", "FieldValueDuplicate"))
-        seen.add(key)
-
-
 def type_fits(node: Node, value: Any) -> bool:
     """Whether a value has the JSON type that the schema asks for."""
     if node.int_or_string:
@@ -292,81 +213,3 @@ def type_fits(node: Node, value: Any) -> bool:
         return True
     found = json_type(value)
     return found == node.type or (node.type == "number" and found == "integer")
-
-
-def _body(path: str) -> str:
-    return f"{path} in body" if path else "in body"
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, (dict, list)):
-        return f'"{json_type(value)}"'
-    return orjson.dumps(value).decode()
-
-
-def _validate_value(node: Node, value: Any, path: str, out: list[Cause]) -> None:
-    field = path or "<nil>"
-
-    def wrong(rule: str, shown: str | None = None) -> None:
-        out.append(Cause(field, f"Invalid value: {_shown(value) if shown is None else shown}: {_body(path)} {rule}"))
-
-    if node.enum is not None and value not in node.enum:
-        supported = ", ".join(_shown(item) for item in node.enum)
-        message = f"Unsupported value: {_shown(value)}: supported values: {supported}"
-        out.append(Cause(field, message, "FieldValueNotSupported"))
-    if isinstance(value, str):
-        if node.max_length is not None and len(value) > node.max_length:
-            message = f"Too long: may not be more than {node.max_length} bytes"
-            out.append(Cause(field, message, "FieldValueTooLong"))
-        if node.min_length is not None and len(value) < node.min_length:
-            wrong(f"should be at least {node.min_length} chars long")
-        if node.pattern is not None and not node.pattern.search(value):
-            wrong(f"should match '{node.pattern_text}'")
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        _validate_number(node, value, wrong)
-    elif isinstance(value, list):
-        if node.max_items is not None and len(value) > node.max_items:
-            message = f"Too many: {len(value)}: must have at most {node.max_items} items"
-            out.append(Cause(field, message, "FieldValueTooMany"))
-        if node.min_items is not None and len(value) < node.min_items:
-            wrong(f"should have at least {node.min_items} items", str(len(value)))
-    elif isinstance(value, dict):
-        if node.max_properties is not None and len(value) > node.max_properties:
-            message = f"Too many: {len(value)}: must have at most {node.max_properties} items"
-            out.append(Cause(field, message, "FieldValueTooMany"))
-        if node.min_properties is not None and len(value) < node.min_properties:
-            wrong(f"should have at least {node.min_properties} properties", str(len(value)))
-    if node.format:
-        problem = format_problem(node.format, value)
-        if problem:
-            wrong(problem)
-    _validate_junctures(node, value, path, out)
-
-
-def _validate_number(node: Node, value: float, wrong: Any) -> None:
-    low, high = node.minimum, node.maximum
-    if low is not None and (value < low or (node.exclusive_minimum and value == low)):
-        wrong(f"should be greater than {'' if node.exclusive_minimum else 'or equal to '}{low}")
-    if high is not None and (value > high or (node.exclusive_maximum and value == high)):
-        wrong(f"should be less than {'' if node.exclusive_maximum else 'or equal to '}{high}")
-    if node.multiple_of is not None and value % node.multiple_of:
-        wrong(f"should be a multiple of {node.multiple_of}")
-
-
-def _validate_junctures(node: Node, value: Any, path: str, out: list[Cause]) -> None:
-    def holds(inner: Node) -> bool:
-        found: list[Cause] = []
-        validate(inner, value, MISSING, path, found)
-        return not found
-
-    def wrong(rule: str) -> None:
-        out.append(Cause(path or "<nil>", f"Invalid value: {_shown(value)}: {_body(path)} {rule}"))
-
-    for inner in node.all_of:
-        validate(inner, value, MISSING, path, out)
-    if node.any_of and not any(map(holds, node.any_of)):
-        wrong("must validate at least one schema (anyOf)")
-    if node.one_of and sum(map(holds, node.one_of)) != 1:
-        wrong("must validate one and only one schema (oneOf)")
-    if node.unless is not None and holds(node.unless):
-        wrong("must not validate the schema (not)")

@@ -18,6 +18,7 @@ from controller_runtime.clock import Clock
 from controller_runtime.envtest import discovery, openapi
 from controller_runtime.envtest.answers import Answer, Call, ProxyAnswer, WatchAnswer, answer_json, answer_status
 from controller_runtime.envtest.builtins import builtin_kinds
+from controller_runtime.envtest.checks import WriteOptions
 from controller_runtime.envtest.collector import Collector
 from controller_runtime.envtest.crds import CrdStrategy, CustomKinds
 from controller_runtime.envtest.deletes import Deleter
@@ -34,7 +35,7 @@ from controller_runtime.envtest.status import (
     too_large,
 )
 from controller_runtime.envtest.storage import HISTORY, Json, Storage
-from controller_runtime.envtest.writes import WriteOptions, Writer
+from controller_runtime.envtest.writes import Writer
 
 __all__ = ["BODY_LIMIT", "ApiServer"]
 

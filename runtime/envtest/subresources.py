@@ -11,6 +11,7 @@ from typing import Any, Final
 import orjson
 
 from controller_runtime.api.resource import ObjectKey, Resource
+from controller_runtime.envtest.checks import WriteOptions
 from controller_runtime.envtest.deletes import DeleteOptions, Deleter, read_delete_options
 from controller_runtime.envtest.kinds import Kind
 from controller_runtime.envtest.patches import APPLY, patched, read_yaml
@@ -25,7 +26,7 @@ from controller_runtime.envtest.status import (
     too_many_requests,
 )
 from controller_runtime.envtest.storage import Json, Storage, Stored
-from controller_runtime.envtest.writes import WriteOptions, Writer
+from controller_runtime.envtest.writes import Writer
 
 __all__ = ["bind", "evict", "finalize_namespace", "read_scale", "write_scale"]
 

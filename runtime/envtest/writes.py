@@ -10,14 +10,20 @@ Concurrency: plain synchronous code for one event loop: a write is atomic.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from controller_runtime.api.resource import ObjectKey, Resource
+from controller_runtime.api.resource import ObjectKey
 from controller_runtime.api.time import format_time
 from controller_runtime.clock import Clock
 from controller_runtime.envtest import apply as ownership
+from controller_runtime.envtest.checks import (
+    WriteOptions,
+    check_applied_fields,
+    check_home,
+    check_preconditions,
+    check_unknown_fields,
+    check_url,
+)
 from controller_runtime.envtest.equality import identical
 from controller_runtime.envtest.kinds import Kind
 from controller_runtime.envtest.lastapplied import forgiven_fields, refresh_last_applied
@@ -34,37 +40,15 @@ from controller_runtime.envtest.metadata import (
 from controller_runtime.envtest.parts import configured_part, copied, keep_status, only_status
 from controller_runtime.envtest.patches import APPLY, patched, read_yaml
 from controller_runtime.envtest.status import (
-    Cause,
-    StatusError,
     already_exists,
     bad_request,
     conflict,
-    forbidden,
     invalid,
     not_found,
-    precondition_failed,
 )
 from controller_runtime.envtest.storage import Json, Storage, Stored
 
-__all__ = ["WriteOptions", "Writer", "Written"]
-
-_NAMESPACES = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
-
-
-@dataclass(slots=True, kw_only=True)
-class WriteOptions:
-    """What a request says beside the object.
-
-    Attributes:
-        validation: what happens to unknown and duplicate fields: `Ignore`, `Warn` or `Strict`.
-        warnings: collects what the answer's Warning headers say.
-    """
-
-    manager: str = "unknown"
-    dry_run: bool = False
-    force: bool = False
-    validation: str = "Warn"
-    warnings: list[str] = field(default_factory=list)
+__all__ = ["Writer", "Written"]
 
 
 class Written(NamedTuple):
@@ -115,8 +99,8 @@ class Writer:
         stored = self._existing(kind, key)
         obj = check_shape(kind, obj)
         metadata = obj["metadata"]
-        self._check_url(key, metadata)
-        self._check_preconditions(kind, stored, metadata)
+        check_url(key, metadata)
+        check_preconditions(kind, stored, metadata)
         submitted = metadata.pop("managedFields", None)
         managers = ownership.decode_managers(submitted or stored.metadata.get("managedFields", []))
         return self._replace(kind, stored, obj, managers, options, subresource)
@@ -143,8 +127,8 @@ class Writer:
             raise bad_request("metadata.managedFields must be nil")
         metadata.pop("managedFields", None)
         metadata.setdefault("name", key.name)
-        self._check_url(key, metadata)
-        self._check_strictly(kind, config)
+        check_url(key, metadata)
+        check_applied_fields(kind, config)
         stored = self._storage.get(kind.storage, key)
         if stored is None:
             if subresource:
@@ -154,7 +138,7 @@ class Writer:
                 raise conflict(kind.resource, key.name, why)
             metadata.pop("resourceVersion", None)
             return Written(self._apply_new(kind, key, config, options), created=True)
-        self._check_preconditions(kind, stored, {"resourceVersion": stored.metadata["resourceVersion"], **metadata})
+        check_preconditions(kind, stored, {"resourceVersion": stored.metadata["resourceVersion"], **metadata})
         for name in ("resourceVersion", "uid", "creationTimestamp", "generation"):
             metadata.pop(name, None)
         config = configured_part(kind, config, subresource)
@@ -185,7 +169,7 @@ class Writer:
 
     def _prepare_new(self, kind: Kind, namespace: str, obj: Json, options: WriteOptions) -> None:
         metadata = obj["metadata"]
-        self._check_namespace(kind, namespace, metadata)
+        check_home(self._storage, kind, namespace, metadata)
         if kind.resource.namespaced:
             metadata["namespace"] = namespace
         else:
@@ -194,7 +178,7 @@ class Writer:
         if kind.has_status:
             obj.pop("status", None)
         give_identity(kind, obj, self._rng, self._clock.now())
-        self._warn(kind, kind.strategy.prune(obj), options)
+        check_unknown_fields(kind, kind.strategy.prune(obj), options)
         kind.strategy.prepare(obj, None)
 
     def _store_new(self, kind: Kind, key: ObjectKey, obj: Json, options: WriteOptions) -> Stored:
@@ -224,7 +208,7 @@ class Writer:
         keep_server_fields(metadata, before)
         if kind.resource.namespaced:
             metadata.setdefault("namespace", stored.key.namespace)
-        self._warn(kind, self._prune(kind, obj, subresource), options)
+        check_unknown_fields(kind, self._prune(kind, obj, subresource), options)
         kind.strategy.prepare(obj, old)
         next_generation(kind, obj, old)
         metadata["resourceVersion"] = before["resourceVersion"]
@@ -290,68 +274,6 @@ class Writer:
         if stored is None:
             raise not_found(kind.resource, key.name)
         return stored
-
-    @staticmethod
-    def _check_url(key: ObjectKey, metadata: Json) -> None:
-        name, namespace = metadata.get("name", ""), metadata.get("namespace", "")
-        if name != key.name:
-            raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({key.name})")
-        if namespace and key.namespace and namespace != key.namespace:
-            raise bad_request(
-                f"the namespace of the object ({namespace}) does not match the namespace on the URL ({key.namespace})"
-            )
-
-    @staticmethod
-    def _check_preconditions(kind: Kind, stored: Stored, metadata: Json) -> None:
-        version = metadata.get("resourceVersion")
-        if not version or version == "0":
-            if not kind.unconditional_update:
-                message = "Invalid value: 0: must be specified for an update"
-                raise invalid(kind.resource, stored.key.name, [Cause("metadata.resourceVersion", message)])
-        elif version != stored.metadata["resourceVersion"]:
-            raise conflict(kind.resource, stored.key.name)
-        uid = metadata.get("uid")
-        if uid and uid != stored.uid:
-            raise precondition_failed(kind.resource, stored.key.name, "uid", uid, stored.uid)
-
-    def _check_namespace(self, kind: Kind, namespace: str, metadata: Json) -> None:
-        given = metadata.get("namespace", "")
-        if not kind.resource.namespaced:
-            return
-        if given and given != namespace:
-            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
-        home = self._storage.get(("", "namespaces"), ObjectKey("", namespace))
-        if home is None:
-            raise not_found(_NAMESPACES, namespace)
-        if "deletionTimestamp" in home.metadata:
-            message = f"unable to create new content in namespace {namespace} because it is being terminated"
-            cause = Cause("metadata.namespace", f"namespace {namespace} is being terminated", "NamespaceTerminating")
-            raise forbidden(kind.resource, metadata.get("name", ""), message, [cause])
-
-    def _check_strictly(self, kind: Kind, config: Json) -> None:
-        """An apply never drops an unknown field in silence."""
-        unknown = kind.strategy.prune(copied(config))
-        if unknown:
-            name = "/".join(filter(None, (config["metadata"].get("namespace"), config["metadata"]["name"])))
-            raise StatusError(
-                500,
-                "InternalError",
-                f"failed to create typed patch object ({name}; {kind.resource.api_version}, Kind={kind.resource.kind}): "
-                + ", ".join(f".{path}: field not declared in schema" for path in unknown),
-            )
-
-    @staticmethod
-    def _warn(kind: Kind, unknown: Iterable[str], options: WriteOptions) -> None:
-        problems = [f'unknown field "{path}"' for path in unknown]
-        if not problems:
-            return
-        if options.validation == "Strict":
-            raise bad_request(
-                f'{kind.resource.kind} in version "{kind.resource.version}" cannot be handled as a '
-                f"{kind.resource.kind}: strict decoding error: {', '.join(problems)}"
-            )
-        if options.validation == "Warn":
-            options.warnings += problems
 
     def _now(self) -> str:
         return format_time(self._clock.now())

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from controller_runtime.envtest.schema import MISSING, SchemaProblem, compile_schema, prune, set_defaults, validate
+from controller_runtime.envtest.schema import SchemaProblem, compile_schema, prune, set_defaults
 from controller_runtime.envtest.status import Cause
+from controller_runtime.envtest.validation import MISSING, validate
 
 
 def problems(schema: dict[str, Any], value: Any, old: Any = MISSING) -> list[str]:

@@ -1,0 +1,120 @@
+"""What a write is checked for before and beside the kind's own rules: its URL, its preconditions, its home.
+
+Every check is a plain function that returns nothing, or raises the StatusError that a real server would answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from controller_runtime.api.resource import ObjectKey, Resource
+from controller_runtime.envtest.kinds import Kind
+from controller_runtime.envtest.parts import copied
+from controller_runtime.envtest.status import (
+    Cause,
+    StatusError,
+    bad_request,
+    conflict,
+    forbidden,
+    invalid,
+    not_found,
+    precondition_failed,
+)
+from controller_runtime.envtest.storage import Json, Storage, Stored
+
+__all__ = [
+    "WriteOptions",
+    "check_applied_fields",
+    "check_home",
+    "check_preconditions",
+    "check_unknown_fields",
+    "check_url",
+]
+
+_NAMESPACES: Final = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
+
+
+@dataclass(slots=True, kw_only=True)
+class WriteOptions:
+    """What a request says beside the object.
+
+    Attributes:
+        validation: what happens to unknown fields: `Ignore`, `Warn` or `Strict`.
+        warnings: collects what the answer's Warning headers say.
+    """
+
+    manager: str = "unknown"
+    dry_run: bool = False
+    force: bool = False
+    validation: str = "Warn"
+    warnings: list[str] = field(default_factory=list)
+
+
+def check_url(key: ObjectKey, metadata: Json) -> None:
+    """An object goes where its name says."""
+    name, namespace = metadata.get("name", ""), metadata.get("namespace", "")
+    if name != key.name:
+        raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({key.name})")
+    if namespace and key.namespace and namespace != key.namespace:
+        raise bad_request(
+            f"the namespace of the object ({namespace}) does not match the namespace on the URL ({key.namespace})"
+        )
+
+
+def check_preconditions(kind: Kind, stored: Stored, metadata: Json) -> None:
+    """The version and uid that an update names must be those of the stored object."""
+    version = metadata.get("resourceVersion")
+    if not version or version == "0":
+        if not kind.unconditional_update:
+            message = "Invalid value: 0: must be specified for an update"
+            raise invalid(kind.resource, stored.key.name, [Cause("metadata.resourceVersion", message)])
+    elif version != stored.metadata["resourceVersion"]:
+        raise conflict(kind.resource, stored.key.name)
+    uid = metadata.get("uid")
+    if uid and uid != stored.uid:
+        raise precondition_failed(kind.resource, stored.key.name, "uid", uid, stored.uid)
+
+
+def check_home(storage: Storage, kind: Kind, namespace: str, metadata: Json) -> None:
+    """A new object needs a namespace that exists and is not on its way out."""
+    if not kind.resource.namespaced:
+        return
+    given = metadata.get("namespace", "")
+    if given and given != namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    home = storage.get(("", "namespaces"), ObjectKey("", namespace))
+    if home is None:
+        raise not_found(_NAMESPACES, namespace)
+    if "deletionTimestamp" in home.metadata:
+        message = f"unable to create new content in namespace {namespace} because it is being terminated"
+        cause = Cause("metadata.namespace", f"namespace {namespace} is being terminated", "NamespaceTerminating")
+        raise forbidden(kind.resource, metadata.get("name", ""), message, [cause])
+
+
+def check_applied_fields(kind: Kind, config: Json) -> None:
+    """An apply never drops an unknown field in silence."""
+    unknown = kind.strategy.prune(copied(config))
+    if unknown:
+        name = "/".join(filter(None, (config["metadata"].get("namespace"), config["metadata"]["name"])))
+        raise StatusError(
+            500,
+            "InternalError",
+            f"failed to create typed patch object ({name}; {kind.resource.api_version}, Kind={kind.resource.kind}): "
+            + ", ".join(f".{path}: field not declared in schema" for path in unknown),
+        )
+
+
+def check_unknown_fields(kind: Kind, unknown: Iterable[str], options: WriteOptions) -> None:
+    """Refuse or report the fields that were dropped, as the request wants it."""
+    problems = [f'unknown field "{path}"' for path in unknown]
+    if not problems:
+        return
+    if options.validation == "Strict":
+        raise bad_request(
+            f'{kind.resource.kind} in version "{kind.resource.version}" cannot be handled as a '
+            f"{kind.resource.kind}: strict decoding error: {', '.join(problems)}"
+        )
+    if options.validation == "Warn":
+        options.warnings += problems

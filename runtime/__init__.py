@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from controller_runtime.api.schema import CustomResource, PrinterColumn, Rule, Scale, Schema
     from controller_runtime.api.selectors import Selector, selector
     from controller_runtime.cache import Cache, CacheEvent
+    from controller_runtime.certificates import CertificateFiles
     from controller_runtime.client.errors import (
         AlreadyExists,
         ApiError,
@@ -64,6 +65,7 @@ __all__ = [
     "ApiError",
     "Cache",
     "CacheEvent",
+    "CertificateFiles",
     "ChannelSource",
     "Client",
     "ClientError",
@@ -122,6 +124,7 @@ _NAMES_BY_MODULE = {
     "api.schema": ("CustomResource", "PrinterColumn", "Rule", "Scale", "Schema"),
     "api.selectors": ("Selector", "selector"),
     "cache": ("Cache", "CacheEvent"),
+    "certificates": ("CertificateFiles",),
     "client.errors": (
         *("AlreadyExists", "ApiError", "ClientError", "ConfigError", "Conflict", "Forbidden", "Invalid", "NotFound"),
     ),

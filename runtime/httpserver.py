@@ -7,9 +7,10 @@ enters it; leaving it closes the socket and every connection.
 from __future__ import annotations
 
 import inspect
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -43,6 +44,7 @@ class Answer:
     status: int
     body: bytes
     content_type: str = _TEXT
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Route = Callable[[web.Request], Awaitable[Answer]]
@@ -64,8 +66,10 @@ def parse_address(text: str) -> Address | None:
 
 
 @asynccontextmanager
-async def serve(address: Address, routes: Mapping[str, Route]) -> AsyncIterator[int]:
-    """Serve the routes while the context lasts; yields the port.
+async def serve(
+    address: Address, routes: Mapping[str, Route], *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
+    """Serve the routes while the context lasts, over TLS if there is a context for it; yields the port.
 
     Raises:
         AddressInUse: the address cannot be bound.
@@ -76,7 +80,7 @@ async def serve(address: Address, routes: Mapping[str, Route]) -> AsyncIterator[
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, address.host or None, address.port)
+        site = web.TCPSite(runner, address.host or None, address.port, ssl_context=tls)
         try:
             await site.start()
         except OSError as error:
@@ -124,7 +128,7 @@ def page_route(handler: PageHandler) -> Route:
 def _adapt(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
         answer = await route(request)
-        headers = {**_HEADERS, "Content-Type": answer.content_type}
+        headers = {**_HEADERS, **answer.headers, "Content-Type": answer.content_type}
         return web.Response(status=answer.status, body=answer.body, headers=headers)
 
     return handle

@@ -23,15 +23,17 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final, final
+from typing import Final, Literal, final
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge, GCCollector, PlatformCollector, ProcessCollector
 
+from controller_runtime.access import AccessReviews
 from controller_runtime.api.k8s import Lease
 from controller_runtime.api.meta import ObjectMeta
 from controller_runtime.api.resource import ObjectKey
 from controller_runtime.cache import Cache
+from controller_runtime.certificates import CertificateFiles, ServingCertificate
 from controller_runtime.client.cached import CachedClient
 from controller_runtime.client.config import load_config
 from controller_runtime.client.http import HttpTransport
@@ -71,6 +73,10 @@ class Manager:
         election: None runs everything at once.
         health_address: of probes (`/healthz`, `/readyz`), e.g. `":8081"`; `"0"` for none.
         metrics_address: of `/metrics` and pages, e.g. `":8080"`; `"0"` for none.
+        metrics_tls: serve them over TLS with this certificate, which is read again when its files change; `"self-signed"`
+            for one of this process alone.
+        metrics_authorization: serve them to those only whose token the API server knows (TokenReview) and who may `get`
+            the path (SubjectAccessReview of a non-resource URL). Needs TLS, and the permission to create both reviews.
         grace_period: seconds that runnables get to end by themselves; 0 for none, None for no limit.
         sync_timeout: seconds that runnables other than controllers wait for a full cache before they start without.
         handle_signals: SIGTERM and SIGINT stop `run`; the second one ends the process with status 1.
@@ -88,6 +94,8 @@ class Manager:
         election: Election | None = None,
         health_address: str = "0",
         metrics_address: str = "0",
+        metrics_tls: CertificateFiles | Literal["self-signed"] | None = None,
+        metrics_authorization: bool = False,
         grace_period: float | None = 30.0,
         sync_timeout: float = 120.0,
         handle_signals: bool = False,
@@ -110,7 +118,12 @@ class Manager:
         )
         self.elected = asyncio.Event()
         self.endpoints = Endpoints(
-            health_address=health_address, metrics_address=metrics_address, registry=self.registry, log=self.log
+            health_address=health_address,
+            metrics_address=metrics_address,
+            registry=self.registry,
+            log=self.log,
+            certificate=ServingCertificate(metrics_tls, registry=self.registry, log=self.log) if metrics_tls else None,
+            access=AccessReviews(live, self.log) if metrics_authorization else None,
         )
 
         self._grace_period = grace_period
@@ -161,6 +174,8 @@ class Manager:
         rejoin: bool = False,
         health_address: str = ":8081",
         metrics_address: str = ":8080",
+        metrics_tls: CertificateFiles | Literal["self-signed"] | None = None,
+        metrics_authorization: bool = False,
         grace_period: float | None = 30.0,
         registry: CollectorRegistry | None = None,
         log: Logger | None = None,
@@ -197,6 +212,8 @@ class Manager:
                 election=election,
                 health_address=health_address,
                 metrics_address=metrics_address,
+                metrics_tls=metrics_tls,
+                metrics_authorization=metrics_authorization,
                 grace_period=grace_period,
                 handle_signals=handle_signals,
             )
@@ -254,6 +271,7 @@ class Manager:
             LeaderElectionLost: the lease is lost; end the process.
             GracePeriodExceeded: runnables did not end in time and were cancelled.
             AddressInUse: a server cannot listen.
+            CertificateUnusable: the metrics' certificate cannot be read.
             BaseException: what the first failing runnable raised.
         """
         if self._run_called:

@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final, final
 
+import msgspec
+
 from controller_runtime.api.resource import Resource
 from controller_runtime.api.selectors import Selector
 from controller_runtime.cache.meta import Entry, EntryDecoder
@@ -196,10 +198,10 @@ class ListWatch:
                 return self._reflector.failed(error_from_status(bytes(event.object)))
         return None
 
-    def _entry(self, raw: object) -> Entry | None:
+    def _entry(self, raw: bytes | msgspec.Raw) -> Entry | None:
         """Decode an object; one that cannot be read is skipped, so that the others get through."""
         try:
-            return self._decoder.entry(raw)  # type: ignore[arg-type]
+            return self._decoder.entry(raw)
         except DecodeError as error:
             self._statistics.undecodable += 1
             self._log.error("object skipped", resource=str(self._resource), error=str(error))

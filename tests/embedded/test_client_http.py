@@ -398,13 +398,14 @@ async def test_exchanges_are_counted_by_code_verb_and_host() -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(status=404 if request.path.endswith("missing") else 200)
 
-    async with serving(handler) as url, transport(url, metrics=ClientMetrics(registry)) as client:
+    metrics = ClientMetrics(registry)
+    async with serving(handler) as url, transport(url, metrics=metrics) as client:
         host = client.host
         await client.request(GET)
         await client.request(Request(method="DELETE", path="/missing"))
         async with client.stream(Request(method="GET", path="/", params=[("watch", "true")])):
             pass
-        gone = HttpTransport(ClientConfig(host="http://127.0.0.1:1"), metrics=client._metrics)
+        gone = HttpTransport(ClientConfig(host="http://127.0.0.1:1"), metrics=metrics)
         with pytest.raises(TransportError):
             await gone.request(GET)
         await gone.close()

@@ -43,7 +43,8 @@ class LeaseTimings:
     Attributes:
         duration: how long others wait after they saw the last renewal.
         renew_deadline: how long the leader tries to renew before it gives up. The rest of `duration` is left for stopping.
-        retry_period: between two attempts.
+        retry_period: between two attempts. A candidate looks twice as often whether the lease is free: one GET, so that
+            with the default a lease that was given back is taken in little more than a second.
 
     Raises:
         ValueError: they do not leave a safe margin.
@@ -62,6 +63,10 @@ class LeaseTimings:
     def attempt(self) -> float:
         """How long one attempt may take."""
         return min(max(1.0, self.renew_deadline / 2), self.renew_deadline)
+
+    def look(self, uniform: float) -> float:
+        """How long a candidate waits until it looks again at a lease that somebody holds; `uniform` is in [0, 1)."""
+        return self.retry_period / 2 * (1.0 + 0.2 * uniform)
 
     def pause(self, left: float) -> float:
         """How long to wait before the next attempt at a renewal, with `left` until the deadline: near the end, less."""
@@ -235,7 +240,8 @@ class LeaderElector:
         while True:
             if await self._attempt(self._timings.attempt):
                 break
-            await asyncio.sleep(self._timings.retry_period * (1.0 + 0.2 * self._uniform()))
+            pause = self._timings.look(self._uniform())
+            await asyncio.sleep(2 * pause if self._reported_error else pause)  # a server in trouble is spared
         self._log.info("Became leader")
         self._on_change(True)
 

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
-from controller_runtime.clock import LoopClock
 from controller_runtime.envtest.virtual import run_virtual
 from controller_runtime.leaderelection import (
     LeaderElectionLost,
-    LeaderElector,
     LeaseRecord,
     LeaseState,
     LeaseTimings,
 )
-from helpers.fake_lease import FakeLease, FakeLock
-from helpers.recording_log import RecordingLog
+from helpers.fake_lease import FakeLease
+from helpers.lease_world import Candidate, lease_world
 
 TIMINGS = LeaseTimings()
 WALL = 1_000_000.0
@@ -131,43 +128,6 @@ class TestState:
     def test_an_empty_identity_is_refused(self) -> None:
         with pytest.raises(ValueError, match="identity"):
             LeaseState("", TIMINGS)
-
-
-class Candidate:
-    """An elector that works while it leads, and stops working when it is told to."""
-
-    def __init__(
-        self,
-        lock: FakeLock,
-        name: str,
-        *,
-        stopping: Callable[[], float] = lambda: 0.0,
-        on_work: Callable[[bool], None] = lambda _: None,
-    ) -> None:
-        self.log = RecordingLog()
-        self.changes: list[bool] = []
-        self.elector = LeaderElector(
-            lock, name, clock=LoopClock(), log=self.log, on_change=self.changes.append, uniform=lambda: 0.0
-        )
-        self.working = False
-        self.lost_at: float | None = None
-        self._stopping = stopping
-        self._on_work = on_work
-
-    async def run(self) -> None:
-        loop = asyncio.get_running_loop()
-        await self.elector.acquire()
-        self.working = True
-        self._on_work(True)
-        try:
-            await self.elector.hold()
-        except LeaderElectionLost:
-            self.lost_at = loop.time()
-            await asyncio.sleep(self._stopping())
-            raise
-        finally:
-            self.working = False
-            self._on_work(False)
 
 
 @asynccontextmanager
@@ -300,6 +260,35 @@ class TestElector:
         assert lease.record is not None
         assert lease.record.transitions == 0
 
+    @pytest.mark.parametrize("phase", [0.0, 0.3, 0.6, 0.9])
+    @pytest.mark.parametrize("uniform", [0.0, 0.999])
+    async def test_a_lease_that_was_given_back_is_taken_within_two_seconds(self, phase: float, uniform: float) -> None:
+        lease, loop = FakeLease(), asyncio.get_running_loop()
+        first, second = Candidate(lease.lock(), "first"), Candidate(lease.lock(), "second", uniform=lambda: uniform)
+        async with running(first) as leading:
+            await asyncio.sleep(0.1 + phase)
+            async with running(second):
+                await asyncio.sleep(30)
+                assert first.working
+                leading.cancel()
+                await asyncio.wait([leading])
+                await first.elector.release()
+                began = loop.time()
+                while not second.working:
+                    await asyncio.sleep(0.05)
+                assert loop.time() - began < 1.3
+
+    async def test_a_server_in_trouble_is_asked_half_as_often(self) -> None:
+        lease = FakeLease(held_by("other"))
+        mood = {"now": "ok"}
+        candidate = Candidate(lease.lock(lambda _: mood["now"]), "me")
+        async with running(candidate):
+            await asyncio.sleep(9.5)
+            assert lease.calls == ["read"] * 10
+            mood["now"] = "refuse"
+            await asyncio.sleep(20)
+            assert 20 <= len(lease.calls) <= 21
+
     async def test_release_empties_the_lease_so_that_the_next_one_need_not_wait(self) -> None:
         lease = FakeLease()
         first, second = Candidate(lease.lock(), "first"), Candidate(lease.lock(), "second")
@@ -352,56 +341,8 @@ class TestElector:
             assert candidate.elector.holder == "other"
 
 
-async def _world(seed: int) -> None:
-    """Three candidates that come, go and come back, each with its own way to a server in changing moods."""
-    chance = random.Random(seed)
-    lease, loop = FakeLease(), asyncio.get_running_loop()
-    locks: list[FakeLock] = []
-    workers: set[str] = set()
-    led: set[str] = set()
-
-    async def life(number: int) -> None:
-        generation = 0
-        while True:
-            mood = {"until": 0.0, "what": "ok"}
-
-            def behaviour(_: str, mood: dict[str, object] = mood) -> str:
-                if loop.time() >= mood["until"]:  # type: ignore[operator]
-                    mood["until"] = loop.time() + chance.uniform(0, 20)
-                    mood["what"] = chance.choice(["ok", "ok", "ok", "hang", "refuse", "lose", "slow"])
-                return str(mood["what"])
-
-            lock = lease.lock(behaviour, delay=lambda: chance.choice([0.0, 0.0, 0.01, 0.5, 3.0]))
-            locks.append(lock)
-            name = f"candidate-{number}.{generation}"
-
-            def on_work(works: bool, name: str = name) -> None:
-                (workers.add if works else workers.discard)(name)
-                led.add(name)
-                assert len(workers) <= 1, f"{workers} work at the same time (seed {seed}, at {loop.time()})"
-
-            candidate = Candidate(lock, name, stopping=lambda: chance.uniform(0, 4.9), on_work=on_work)
-            with suppress(TimeoutError, LeaderElectionLost):
-                async with asyncio.timeout(chance.uniform(10, 120)):
-                    await candidate.run()
-            if chance.random() < 0.5:
-                await candidate.elector.release()
-            await asyncio.sleep(chance.uniform(0, 10))
-            generation += 1
-
-    with suppress(TimeoutError):
-        async with asyncio.timeout(400), asyncio.TaskGroup() as group:
-            for number in range(3):
-                group.create_task(life(number))
-    late = [task for lock in locks for task in lock.late]
-    for task in late:
-        task.cancel()
-    await asyncio.gather(*late, return_exceptions=True)
-    assert led, f"nobody ever led (seed {seed})"
-
-
 @pytest.mark.parametrize("batch", range(10))
 def test_two_candidates_never_work_at_the_same_time(batch: int) -> None:
-    """Also while a loser takes almost the whole margin (duration - renew_deadline) to stop its work."""
+    """A sample; bench/lease_schedules.py runs as many as one likes."""
     for seed in range(batch * 30, batch * 30 + 30):
-        run_virtual(_world(seed))
+        assert run_virtual(lease_world(seed)).led, f"nobody ever led (seed {seed})"

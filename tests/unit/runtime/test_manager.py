@@ -338,7 +338,7 @@ class TestElection:
             assert diary == ["first starts"]
             assert await holder(first) == first.identity
             first.stop()
-            await asyncio.sleep(3)
+            await asyncio.sleep(2)
             assert diary == ["first starts", "first ends", "second starts"]
             assert await holder(second) == second.identity
 

@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format run crds manifests clean
+.PHONY: help demo test check format run crds manifests bench envtest-binaries clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ crds: $(STAMP) ## Print the CustomResourceDefinitions
 manifests: $(STAMP) ## Write config/crd and the generated built-in kinds anew
 	$(BIN)/tikv-operator crds --output config/crd
 	$(BIN)/python hack/generate_k8s.py
+
+bench: $(STAMP) ## Measure the runtime beside Go's controller-runtime (see bench/README.md)
+	$(BIN)/python bench/run.py $(BENCH)
+
+envtest-binaries: ## Build etcd and kube-apiserver, once, into the user's cache folder
+	@hack/envtest/build.sh
 
 clean: ## Remove the virtual environment and all caches
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -21,7 +21,7 @@ from tikv_operator.pdclient.models import (
     TSOMember,
 )
 from tikv_operator.pdclient.requester import PDRequester, PDResponse
-from tikv_operator.pdclient.snapshot import PDSnapshot
+from tikv_operator.pdclient.snapshot import PDSnapshot, by_address
 from tikv_operator.pdclient.tls import SecretTLS, TLSProvider
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "StoreState",
     "TLSProvider",
     "TSOMember",
+    "by_address",
     "direct",
     "evict_leader_scheduler",
     "requester_for",

@@ -60,8 +60,9 @@ def eviction_state(tikv: TiKV, store: Store | None, *, timeout: float, now: floa
     if found is None:
         return EvictionState(over=False)
     if found.status == "True":
-        expected = STORE_NOT_EXIST if store is None else EVICTED
-        return EvictionState(over=found.reason == expected)
+        if store is None:
+            return EvictionState(over=found.reason == STORE_NOT_EXIST)
+        return EvictionState(over=found.reason == EVICTED and store.leader_count == 0)  # they may have come back since
     if found.reason != EVICTING or not found.last_transition_time:
         return EvictionState(over=False)
     left = parse_time(found.last_transition_time) + timeout - now

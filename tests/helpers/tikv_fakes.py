@@ -304,6 +304,7 @@ class FakePDClient:
         self.calls: list[tuple[Any, ...]] = []
         self.errors: dict[str, Exception] = {}
         self.down = DownPeers()
+        self.known: tuple[Store, ...] = ()
 
     def _call(self, *call: Any) -> None:
         if call[0] in self.errors:
@@ -327,6 +328,10 @@ class FakePDClient:
 
     async def delete_store_label(self, store_id: str, key: str) -> None:
         self._call("delete_store_label", store_id, key)
+
+    async def stores(self) -> tuple[Store, ...]:
+        self._call("stores")
+        return self.known
 
     async def down_peers(self) -> DownPeers:
         self._call("down_peers")

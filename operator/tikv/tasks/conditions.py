@@ -52,6 +52,8 @@ async def suspended(ctx: TiKVContext) -> Result:
     """Say whether the TiKV is suspended, and under which Cluster."""
     reason = "Unsuspended" if not ctx.suspending else "Suspended" if ctx.pod is None else "Suspending"
     ctx.observe(SUSPENDED, reason == "Suspended", reason, _SUSPENDED[reason])
+    if ctx.suspending and ctx.deleting:
+        ctx.problem("ClusterSuspended", "deletion waits: the store cannot leave the cluster while that is suspended")
     ctx.status.observed_cluster_generation = ctx.cluster.metadata.generation
     return complete(_SUSPENDED[reason])
 
@@ -107,8 +109,11 @@ def _why_not_ready(ctx: TiKVContext) -> str:
 
 @task("CondOffline")
 async def offlined(ctx: TiKVContext) -> Result:
-    """Say how far the removal of the store is. Only for a PD that can be trusted: a store it doesn't have is gone."""
+    """Say how far the removal of the store is. Only for a PD that can be trusted: a store that it never had is gone."""
     state = ctx.store_state
+    if ctx.offline and ctx.store_missed:
+        ctx.observe(OFFLINED, False, "StoreUnknown", f"pd does not know store {ctx.status.id}")
+        return wait(f"pd does not know store {ctx.status.id}")
     if state == NodeState.REMOVED or (ctx.offline and not state):
         ctx.observe(OFFLINED, True, "Completed", "store has been removed")
         return complete("store has been removed")

@@ -10,8 +10,9 @@ from controller_runtime.api.k8s import Pod
 from controller_runtime.task import Result, complete, fail, retry, task, wait
 from tikv_operator.api import Cluster, Feature, TiKV
 from tikv_operator.common import names
-from tikv_operator.pdclient import PDHandle, Store
+from tikv_operator.pdclient import PDHandle
 from tikv_operator.tikv.health import assess
+from tikv_operator.tikv.stores import find_store
 from tikv_operator.tikv.tasks.state import TiKVContext
 
 __all__ = ["cluster", "info_from_pd", "instance_metrics", "pod", "tikv"]
@@ -36,9 +37,14 @@ async def instance_metrics(ctx: TiKVContext) -> Result:
 
 @task("ContextCluster")
 async def cluster(ctx: TiKVContext) -> Result:
-    """Find the Cluster. One that is missing is no failure: an event will tell when it appears."""
+    """Find the Cluster. One that is missing is no failure: an event will tell when it appears.
+
+    A deleted TiKV without a Cluster goes at once, with its volumes: before that the API server itself is asked.
+    """
     key = ObjectKey(ctx.key.namespace, ctx.tikv.spec.cluster.name)
     ctx.found_cluster = await ctx.client.find(Cluster, key)
+    if ctx.found_cluster is None and ctx.deleting:
+        ctx.found_cluster = await ctx.client.live.find(Cluster, key)
     if ctx.found_cluster is None:
         ctx.cluster_missing = True
         return wait(f"cluster {key.name} does not exist")
@@ -73,8 +79,11 @@ async def info_from_pd(ctx: TiKVContext) -> Result:
             f"pd does not answer: {pd.error.message}" if pd.error is not None else "pd has not answered yet"
         )
         return wait(ctx.pd_trouble)  # its handle tells when PD answers again
+    if other := _another_cluster(pd, ctx.cluster):
+        ctx.pd_lost, ctx.pd_trouble = True, other
+        return wait(other)
     ctx.pd = pd
-    ctx.store = _find_store(pd, ctx.tikv, ctx.cluster)
+    ctx.store = find_store(pd.snapshot, ctx.tikv, ctx.cluster) if pd.snapshot is not None else None
     ready_api = Feature.USE_TIKV_READY_API in ctx.features
     ctx.health = assess(ctx.store, ctx.pod, ready_api=ready_api, settings=ctx.settings, now=ctx.now)
     if ctx.store is None:
@@ -83,14 +92,10 @@ async def info_from_pd(ctx: TiKVContext) -> Result:
     return complete(f"store {ctx.store.id} is {ctx.store.node_state}")
 
 
-def _find_store(pd: PDHandle, tikv: TiKV, cluster: Cluster) -> Store | None:
-    """Find the store by its address; if there is none, by the id it had.
-
-    A store whose address has changed (with the cluster's DNS mode) is still the TiKV's store. Taken for removed, a deleted
-    TiKV would lose its data.
-    """
-    store = pd.store(names.tikv_client_address(tikv, cluster))
-    known = tikv.status.id if tikv.status is not None else None
-    if store is None and known and pd.snapshot is not None:
-        return pd.snapshot.store_by_id(known)
-    return store
+def _another_cluster(pd: PDHandle, cluster: Cluster) -> str:
+    """Return what is wrong if PD answers for another cluster (it lost its data, or isn't the one it was); else nothing."""
+    said = pd.snapshot.cluster_id if pd.snapshot is not None else ""
+    known = cluster.status.id if cluster.status is not None else ""
+    if not said or not known or said == known:
+        return ""
+    return f"pd answers for cluster {said}, not for {known}"

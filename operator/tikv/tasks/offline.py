@@ -50,6 +50,10 @@ async def offline_store(ctx: TiKVContext) -> Result:
         if ctx.offline and ctx.pd_lost:
             ctx.problem("WaitingForPD", f"the store cannot be removed: {ctx.pd_trouble}")
         return wait(f"pd cannot be asked: {ctx.pd_trouble}")
+    if ctx.offline and ctx.store_missed:
+        message = f"pd does not know store {ctx.status.id}, so nobody can say whether its data was moved away"
+        ctx.problem("StoreUnknown", message)
+        return wait(message)
     if ctx.store is None:
         return wait("store does not exist") if ctx.offline else complete("no store to remove")
     ctx.evict_leaders = ctx.offline and ctx.store.node_state != NodeState.REMOVED

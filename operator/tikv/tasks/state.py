@@ -6,6 +6,7 @@ found by an earlier one. Everything here is synchronous, but for writing the sta
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -31,6 +32,7 @@ from tikv_operator.pdclient import NodeState, PDHandle, Store
 from tikv_operator.tikv.eviction import EVICTING, EvictionState, eviction_state, leaders_can_leave
 from tikv_operator.tikv.health import Health
 from tikv_operator.tikv.news import News, news_of
+from tikv_operator.tikv.stores import is_missed
 
 __all__ = [
     "PDs",
@@ -87,6 +89,7 @@ class TiKVContext:
         leaders_leaving: PD evicts leaders from the store.
         evict_leaders: a task of this run wants the leaders gone.
         problems: what the condition Synced must tell.
+        disruption: held by whoever takes down a pod that serves: shared by all runs, so that each sees what others did.
     """
 
     key: ObjectKey
@@ -97,6 +100,7 @@ class TiKVContext:
     settings: Settings
     pds: PDs
     metrics: InstanceMetrics
+    disruption: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     found: TiKV | None = None
     found_cluster: Cluster | None = None
@@ -161,6 +165,11 @@ class TiKVContext:
     def store_state(self) -> str:
         """Where the store is in its life; empty if PD has no store."""
         return self.store.node_state if self.store is not None else ""
+
+    @property
+    def store_missed(self) -> bool:
+        """PD, which can be trusted, doesn't know a store that was there: nobody can say where its data is."""
+        return self.pd is not None and self.store is None and is_missed(self.tikv)
 
     @property
     def features(self) -> frozenset[str]:
@@ -264,8 +273,8 @@ def is_offlined_for_good(ctx: TiKVContext) -> bool:
 
 
 def store_is_gone(ctx: TiKVContext) -> bool:
-    """PD, which can be trusted, has buried the store of a deleted TiKV, or doesn't know one."""
-    return ctx.deleting and ctx.pd is not None and ctx.store_state in ("", NodeState.REMOVED)
+    """PD, which can be trusted, has buried the store of a deleted TiKV, or has never had one."""
+    return ctx.deleting and ctx.pd is not None and ctx.store_state in ("", NodeState.REMOVED) and not ctx.store_missed
 
 
 def wants_removal(ctx: TiKVContext) -> bool:

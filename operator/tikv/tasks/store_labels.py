@@ -13,7 +13,7 @@ from controller_runtime.api import ObjectKey
 from controller_runtime.api.k8s import Node
 from controller_runtime.task import Result, complete, task, wait
 from tikv_operator.common.keys import LABEL_GROUP
-from tikv_operator.pdclient import PDHandle, Store
+from tikv_operator.pdclient import PDError, PDHandle, Store
 from tikv_operator.tikv.tasks.state import TiKVContext
 from tikv_operator.tikv.template import recorded_template
 
@@ -43,7 +43,15 @@ async def server_labels(ctx: TiKVContext) -> Result:
     if node is None:
         return wait(f"node {node_name} does not exist")
     wanted = _wanted(ctx, ctx.pd, node["metadata"].get("labels") or {})
-    changed = await _set(ctx.pd, ctx.store, wanted)
+    try:
+        changed = await _set(ctx.pd, ctx.store, wanted)
+    except PDError as error:
+        if error.retryable:
+            raise
+        # Somebody has to change the labels; leaders can be evicted, and stores removed, meanwhile.
+        message = f"pd refuses the labels of the store: {error.message}"
+        ctx.problem("StoreLabelsRefused", message)
+        return wait(message)
     if _EXCLUSIVE not in wanted and _EXCLUSIVE in ctx.store.labels:
         await ctx.pd.client.delete_store_label(ctx.store.id, _EXCLUSIVE)
         changed = True

@@ -7,6 +7,7 @@ PD. A TiKV that is as it should be costs no request to either.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from controller_runtime import Controller, ExponentialBackoff, Manager
@@ -92,6 +93,7 @@ def controller(
     declare(manager.cache, TiKV, Cluster, Pod, ConfigMap, PersistentVolumeClaim, ControllerRevision)
     manager.cache.declare(Node, metadata_only=True)
     instances = InstanceMetrics(manager.registry)
+    disruption = asyncio.Lock()
     runner = Runner(
         NAME,
         pipeline(),
@@ -111,6 +113,7 @@ def controller(
             settings=settings,
             pds=pds,
             metrics=instances,
+            disruption=disruption,
         )
         return await runner.run(run, request, context.log)
 

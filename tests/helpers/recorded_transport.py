@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from controller_runtime.client import Request, Response, Stream, Transport
@@ -12,14 +13,18 @@ class RecordedTransport:
 
     Attributes:
         requests: method and path of each request, without watches.
+        watcher: called with each request before it is passed on; what it raises comes instead of an answer.
     """
 
     def __init__(self, inner: Transport) -> None:
         self._inner = inner
         self.requests: list[tuple[str, str]] = []
+        self.watcher: Callable[[Request], None] | None = None
 
     async def request(self, request: Request) -> Response:
         self.requests.append((request.method, request.path))
+        if self.watcher is not None:
+            self.watcher(request)
         return await self._inner.request(request)
 
     def stream(self, request: Request) -> AbstractAsyncContextManager[Stream]:

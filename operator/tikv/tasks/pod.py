@@ -8,9 +8,16 @@ from controller_runtime.api import ObjectKey
 from controller_runtime.api.k8s import ControllerRevision, Pod
 from controller_runtime.client import Invalid, NotFound, Preconditions, merge_patch
 from controller_runtime.task import Result, complete, retry, task, wait
+from tikv_operator.api import TiKV
+from tikv_operator.common import names
 from tikv_operator.common.keys import LABEL_INSTANCE_REVISION, LABEL_STORE_ID
-from tikv_operator.pdclient import PDError, PDHandle
+from tikv_operator.common.membership import CLUSTER_INDEX
+from tikv_operator.common.pods import is_terminating, not_running_detail, ready_since
+from tikv_operator.pdclient import PDError, PDHandle, PDSnapshot
+from tikv_operator.tikv import paths
+from tikv_operator.tikv.health import assess
 from tikv_operator.tikv.pod import grace_period, render_pod
+from tikv_operator.tikv.stores import find_store
 from tikv_operator.tikv.tasks import store_labels
 from tikv_operator.tikv.tasks.state import TiKVContext
 from tikv_operator.tikv.template import TemplateKeys, reloadable, template_keys
@@ -19,6 +26,8 @@ __all__ = ["pod", "suspend"]
 
 _LOST: Final = "Disconnected"
 """PD's name for the state of a store whose heartbeats are missing since less than half an hour."""
+_GIVEN_UP: Final = "Down"
+"""PD's name for the state of a store whose heartbeats are missing for longer: its peers are being replaced."""
 
 
 @task("Pod")
@@ -81,8 +90,13 @@ async def _known_keys(ctx: TiKVContext, current: Pod) -> TemplateKeys | None:
 
 
 async def _recreate(ctx: TiKVContext, current: Pod) -> Result:
-    """Delete the pod when its leaders are gone and no other store of the cluster is in trouble."""
+    """Delete the pod when its leaders are gone and no other store of the cluster is in trouble; at once if it is down."""
     ctx.evict_leaders = True
+    if detail := not_running_detail(current, paths.CONTAINER):
+        # It serves nothing that could be lost. Waiting for others here would keep pods that are all down from repair.
+        await _delete(ctx, current)
+        ctx.pod_deleted = True
+        return wait(f"pod is deleted to be recreated, it was down: {detail}")
     if ctx.pd is None:
         message = f"pod must be recreated, but {ctx.pd_trouble}"
         if ctx.pd_lost:
@@ -91,18 +105,44 @@ async def _recreate(ctx: TiKVContext, current: Pod) -> Result:
     ctx.pd.hurry()
     trouble = await _down_elsewhere(ctx, ctx.pd)
     if trouble:
-        message = f"pod must be recreated, but {trouble}"
-        ctx.problem("WaitingForPeers", message)
-        return retry(ctx.settings.requeue, message)
+        return _wait_for_peers(ctx, trouble)
     state = ctx.eviction()
     if not state.over:
         message = "pod must be recreated when its leaders are evicted"
         return wait(message) if state.left is None else retry(state.left, message)
-    if state.timed_out:
-        ctx.events.warning(ctx.tikv, "LeaderEvictionTimeout", "pod is recreated although it still has leaders")
-    await _delete(ctx, current)
+    async with ctx.disruption:  # so that of two that look at each other one sees that the other goes
+        trouble = await _resting_elsewhere(ctx, ctx.pd)
+        if trouble:
+            return _wait_for_peers(ctx, trouble)
+        if state.timed_out:
+            ctx.events.warning(ctx.tikv, "LeaderEvictionTimeout", "pod is recreated although it still has leaders")
+        await _delete(ctx, current)
     ctx.pod_deleted = True
     return wait("pod is deleted to be recreated")
+
+
+def _wait_for_peers(ctx: TiKVContext, trouble: str) -> Result:
+    message = f"pod must be recreated, but {trouble}"
+    ctx.problem("WaitingForPeers", message)
+    return retry(ctx.settings.requeue, message)
+
+
+async def _resting_elsewhere(ctx: TiKVContext, pd: PDHandle) -> str:
+    """Return which other TiKV of the cluster, of whatever group, holds data and doesn't serve it now; empty if all do.
+
+    PD notices only after a while that a store is gone; the pods tell at once.
+    """
+    snapshot = pd.snapshot or PDSnapshot()
+    cluster = ctx.cluster.metadata.name
+    for other in await ctx.client.list(TiKV, namespace=ctx.key.namespace, index=(CLUSTER_INDEX, cluster)):
+        store = find_store(snapshot, other, ctx.cluster)
+        if other.key == ctx.key or store is None or store.tombstone or store.state_name == _GIVEN_UP:
+            continue
+        pod = await ctx.client.find(Pod, ObjectKey(other.key.namespace, names.tikv_pod_name(other.key.name)))
+        health = assess(store, pod, ready_api=False, settings=ctx.settings, now=ctx.now)
+        if is_terminating(pod) or ready_since(pod) is None or health.unseen:
+            return f"{other.key.name} does not serve"
+    return ""
 
 
 async def _down_elsewhere(ctx: TiKVContext, pd: PDHandle) -> str:

@@ -17,6 +17,7 @@ from typing import Final, final
 
 from controller_runtime.api.resource import ObjectKey
 from controller_runtime.client.errors import ApiError, ClientError, Conflict
+from controller_runtime.clock import timer
 from controller_runtime.concurrency import first_error
 from controller_runtime.metrics import MetricsOfController
 from controller_runtime.reconcile import Context, Logger, Reconciler, Request, Requeue, TerminalError
@@ -93,17 +94,17 @@ class WorkerPool:
             await asyncio.sleep(0)
 
     async def _run_once(self, item: Item[ObjectKey]) -> None:
-        loop = asyncio.get_running_loop()
         key = item.key
         request = Request(key, id=str(uuid.uuid4()), attempt=self._queue.retries(key))
         log = self._context.log.bind(namespace=key.namespace, name=key.name, reconcileID=request.id)
-        started = loop.time()
+        now = timer()
+        started = now()
         self._metrics.started(started - item.since)
         try:
             answer = await self._call(request, replace(self._context, log=log))
             self._settle(item, request, answer, log)
         finally:
-            self._metrics.ended(loop.time() - started)
+            self._metrics.ended(now() - started)
 
     async def _call(self, request: Request, context: Context) -> Requeue | Exception | None:
         """Return the reconciler's answer, or what it raised. Only our own cancellation passes through."""

@@ -10,7 +10,6 @@ Watches get connections of their own (the pool is unbounded): a slow reader cann
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, final
@@ -24,6 +23,7 @@ from controller_runtime.client.credentials import Headers
 from controller_runtime.client.errors import RequestTimeout, TransportError
 from controller_runtime.client.metrics import ClientMetrics
 from controller_runtime.client.transport import Request, Response, Stream
+from controller_runtime.clock import timer
 
 __all__ = ["HttpTransport"]
 
@@ -69,8 +69,8 @@ class HttpTransport:
 
     async def request(self, request: Request) -> Response:
         timeout = aiohttp.ClientTimeout(total=request.timeout, sock_connect=self._connect_timeout)
-        clock = asyncio.get_running_loop()
-        began, status = clock.time(), None
+        now = timer()
+        began, status = now(), None
         try:
             response = await self._send(request, timeout)
             async with response:
@@ -81,7 +81,7 @@ class HttpTransport:
             raise _transport_error(request, error) from None
         finally:
             if self._metrics is not None:
-                self._metrics.exchanged(self._host, request.method, status, clock.time() - began)
+                self._metrics.exchanged(self._host, request.method, status, now() - began)
 
     def stream(self, request: Request) -> AbstractAsyncContextManager[Stream]:
         return self._stream(request)
@@ -89,8 +89,8 @@ class HttpTransport:
     @asynccontextmanager
     async def _stream(self, request: Request) -> AsyncIterator[Stream]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout, sock_read=request.timeout)
-        clock = asyncio.get_running_loop()
-        began, status = clock.time(), None
+        now = timer()
+        began, status = now(), None
         try:
             response = await self._send(request, timeout)
             status = response.status
@@ -99,7 +99,7 @@ class HttpTransport:
         finally:
             if self._metrics is not None:
                 verb = "WATCH" if ("watch", "true") in request.params else request.method
-                self._metrics.exchanged(self._host, verb, status, clock.time() - began)
+                self._metrics.exchanged(self._host, verb, status, now() - began)
         try:
             yield _HttpStream(request, response)
         finally:

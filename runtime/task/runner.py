@@ -12,12 +12,11 @@ A runner holds no state of a run; one instance serves all workers of a controlle
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from controller_runtime.client.errors import Conflict
-from controller_runtime.clock import Clock
+from controller_runtime.clock import Clock, timer
 from controller_runtime.reconcile import Logger, Request, Requeue
 from controller_runtime.task.combinators import Node, Task
 from controller_runtime.task.metrics import TaskMetrics
@@ -80,13 +79,13 @@ class Runner(Generic[C]):
         """
         results: list[tuple[str, Result]] = []
         tasks: list[TaskReport] = []
-        loop = asyncio.get_running_loop()
-        started, begun = self._clock.now(), loop.time()
+        now = timer()
+        started, begun = self._clock.now(), now()
 
         async def execute(task: Task[C], context: C) -> Result:
-            at = loop.time()
+            at = now()
             result = await _guarded(task, context)
-            elapsed = loop.time() - at
+            elapsed = now() - at
             self._metrics.observe(self._controller, task.name, result.status, elapsed)
             results.append((task.name, result))
             tasks.append(TaskReport(task.name, result.status, str(result), elapsed))
@@ -94,9 +93,7 @@ class Runner(Generic[C]):
 
         await self._pipeline.run(ctx, execute)
         outcome = combine(results)
-        report = RunReport(
-            self._controller, request.key, request.id, started, loop.time() - begun, outcome, tuple(tasks)
-        )
+        report = RunReport(self._controller, request.key, request.id, started, now() - begun, outcome, tuple(tasks))
         self._reports.record(report)
         _log_report(log, report)
         if outcome.status is not Status.FAIL:

@@ -28,6 +28,7 @@ from collections.abc import Hashable
 from heapq import heapify, heappop, heappush
 from typing import Final, Generic, TypeVar, final
 
+from controller_runtime.clock import timer
 from controller_runtime.metrics import WORKQUEUE_BUCKETS, HistogramCounts
 from controller_runtime.workqueue.metrics import WorkQueueMetrics
 from controller_runtime.workqueue.ratelimit import ExponentialBackoff, RateLimiter
@@ -56,7 +57,7 @@ class Item(Generic[K]):
     Attributes:
         key: what to work on.
         priority: the highest that was asked for; a retry should keep it.
-        since: loop time at which it was first added, or its delay ended.
+        since: when it was first added, or its delay ended, by the queue's timer (see `clock.timer`).
     """
 
     __slots__ = ("_again", "_started", "key", "priority", "since")
@@ -65,7 +66,7 @@ class Item(Generic[K]):
         self.key = key
         self.priority = priority
         self.since = since
-        self._started: float | None = None  # loop time at which it was handed out
+        self._started: float | None = None  # when it was handed out
         self._again: Item[K] | None = None  # what was asked for since then
 
     def __repr__(self) -> str:
@@ -94,7 +95,7 @@ class WorkQueue(Generic[K]):
     ) -> None:
         self.name = name
         self._loop = asyncio.get_running_loop()
-        self._now = self._loop.time
+        self._now = timer()  # measures; delays follow the loop's time, since that is what its timers follow
         self._limiter = rate_limiter or ExponentialBackoff()
         self._ageing = ageing
 
@@ -154,7 +155,7 @@ class WorkQueue(Generic[K]):
                 self._raise_priority(item, priority)
             self._retries += after > 0
         elif after > 0:
-            self._add_delayed(key, self._now() + after, priority)
+            self._add_delayed(key, self._loop.time() + after, priority)
         else:
             if self._delayed:
                 delayed = self._delayed.pop(key, None)
@@ -365,7 +366,7 @@ class WorkQueue(Generic[K]):
             if earlier.since <= deadline:
                 earlier.priority = priority
                 return
-        item = Item(key, priority, deadline)
+        item = Item(key, priority, deadline)  # its time is the loop's until it is due
         self._delayed[key] = item
         self._sequence += 1
         heappush(self._timers, (deadline, self._sequence, item))
@@ -387,13 +388,13 @@ class WorkQueue(Generic[K]):
 
     def _release_due(self) -> None:
         self._timer = None
-        now = self._now()
+        now, measured = self._loop.time(), self._now()
         timers = self._timers
         while timers and timers[0][0] <= now + _RESOLUTION:
             item = heappop(timers)[2]
             if self._delayed.get(item.key) is item:
                 del self._delayed[item.key]
-                item.since = min(item.since, now)
+                item.since = measured - max(0.0, now - item.since)
                 self._enqueue(item)
         self._arm()
 

@@ -10,7 +10,7 @@ Pure functions.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from tikv_operator.common.instances import Instance, is_not_running, is_ready, is_up_to_date
 from tikv_operator.common.keys import ANNOTATION_PRIORITY
@@ -18,6 +18,9 @@ from tikv_operator.common.keys import ANNOTATION_PRIORITY
 __all__ = ["Policy", "choose", "not_running", "preferred", "priority", "unready"]
 
 I = TypeVar("I", bound=Instance)  # noqa: E741 (an instance kind)
+
+_LONGEST_RANK: Final = 18
+"""Digits of a priority. An annotation may be a quarter of a megabyte long, more than an integer can be made from."""
 
 Policy = Callable[[Sequence[I]], Sequence[I]]
 
@@ -71,4 +74,4 @@ def preferred(names: Collection[str]) -> Policy[I]:
 
 def _rank(instance: Instance) -> int | None:
     text = instance.metadata.annotations.get(ANNOTATION_PRIORITY, "")
-    return int(text) if text.isascii() and text.isdecimal() else None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_RANK else None

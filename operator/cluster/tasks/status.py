@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from controller_runtime.client import ApiError
+from controller_runtime.client import ClientError
 from controller_runtime.task import Result, complete, task
 from tikv_operator.api import ComponentStatus
 from tikv_operator.cluster.tasks.state import ClusterContext, is_deleting, is_suspending, pd_is_lost
 from tikv_operator.common.conditions import READY, SUSPENDED, SYNCED, find_condition, set_condition
-from tikv_operator.common.errors import SpecInvalid
 from tikv_operator.common.instances import cond_true_for_cluster
 from tikv_operator.common.membership import GROUP_KINDS
 
@@ -58,10 +57,10 @@ async def write(ctx: ClusterContext) -> Result:
 
 
 async def failure(ctx: ClusterContext, failed_task: str, result: Result) -> None:
-    """Persist why a run failed, if the same will fail again until somebody changes something."""
+    """Persist why a run failed, unless it is what passes by itself (an API server that is away, a conflict)."""
     error = result.error
-    permanent = isinstance(error, SpecInvalid) or (isinstance(error, ApiError) and not error.retryable)
-    if ctx.found is None or not permanent:
+    passes = error is None or (isinstance(error, ClientError) and error.retryable)
+    if ctx.found is None or passes:
         return
     message = f"{failed_task}: {result.message}"
     known = find_condition(ctx.status.conditions, SYNCED)

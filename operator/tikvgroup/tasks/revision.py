@@ -39,13 +39,14 @@ async def choose(ctx: GroupContext) -> Result:
         update = await ctx.client.update(update)
     name = update.metadata.name
     blueprint = Blueprint(revision=name, template=group.spec.template, features=tuple(group.spec.features or ()))
-    current = next((found for found in revisions if found.metadata.name == ctx.status.current_revision), None)
-    ctx.revisions = Revisions(
-        update=blueprint,
-        current=name if current is None else current.metadata.name,
-        previous=blueprint if current is None or current.metadata.name == name else _blueprint(current),
-        collision_count=collisions,
-    )
+    current = ctx.status.current_revision or name
+    known = next((found for found in revisions if found.metadata.name == current), None)
+    if current == name:
+        previous: Blueprint | None = blueprint
+    else:
+        # Somebody may have deleted it. The update's template is no substitute: it may be held back for a good reason.
+        previous = None if known is None else _blueprint(known)
+    ctx.revisions = Revisions(update=blueprint, current=current, previous=previous, collision_count=collisions)
     return complete(f"revision {name}")
 
 

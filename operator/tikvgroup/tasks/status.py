@@ -6,10 +6,9 @@ Conditions and counts are about the instances as the run began. A condition whos
 from __future__ import annotations
 
 from controller_runtime.api import selector
-from controller_runtime.client import ApiError
+from controller_runtime.client import ClientError
 from controller_runtime.task import Result, complete, task, wait
 from tikv_operator.common.conditions import READY, SUSPENDED, SYNCED, condition_is, find_condition, set_condition
-from tikv_operator.common.errors import SpecInvalid
 from tikv_operator.common.instances import cond_true_for_cluster, is_ready
 from tikv_operator.tikvgroup import summary
 from tikv_operator.tikvgroup.build import group_labels
@@ -111,7 +110,7 @@ async def cluster_missing(ctx: GroupContext) -> Result:
 
 
 async def failure(ctx: GroupContext, failed_task: str, result: Result) -> None:
-    """Persist why a run failed, if the same will fail again until somebody changes something."""
+    """Persist why a run failed, unless it is what passes by itself (an API server that is away, a conflict)."""
     if ctx.found is None or not _needs_somebody(result.error):
         return
     message = f"{failed_task}: {result.message}"
@@ -121,7 +120,7 @@ async def failure(ctx: GroupContext, failed_task: str, result: Result) -> None:
 
 
 def _needs_somebody(error: BaseException | None) -> bool:
-    return isinstance(error, SpecInvalid) or (isinstance(error, ApiError) and not error.retryable)
+    return error is not None and not (isinstance(error, ClientError) and error.retryable)
 
 
 def _update_revision(ctx: GroupContext) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from controller_runtime.api import encode
 from controller_runtime.api.k8s import Service
-from controller_runtime.client import Conflict, Forbidden
+from controller_runtime.client import Conflict, Forbidden, ServiceUnavailable
 from controller_runtime.task import Status, fail
 from helpers.group_fakes import FakeCluster, FakeEvents, FakePD, FakePDs, names
 from helpers.group_world import cluster_context, make_cluster, make_group, make_pd_group
@@ -413,5 +413,5 @@ async def test_a_failure_that_needs_somebody_is_said() -> None:
     assert stored is not None
     assert conditions(ctx)["Synced"] == ("False", "ReconcileFailed", "Service: forbidden")
     assert events(ctx) == ["Warning ReconcileFailed Service: forbidden"]
-    await status.failure(ctx, "Service", fail("bug", RuntimeError("bug")))
+    await status.failure(ctx, "Service", fail("later", ServiceUnavailable("later", code=503)))
     assert conditions(ctx)["Synced"][2] == "Service: forbidden"

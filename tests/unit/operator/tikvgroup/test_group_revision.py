@@ -64,10 +64,10 @@ async def test_the_revision_in_the_status_is_the_current_one_if_it_still_exists(
     assert found.update.template.spec.version == "v8.1.0"
 
 
-async def test_a_revision_in_the_status_that_is_gone_gives_way_to_the_new_one() -> None:
+async def test_nothing_can_be_made_from_a_revision_in_the_status_that_somebody_deleted() -> None:
     _, found = await choose(FakeCluster(), make_group(status={"currentRevision": "basic-tikv-gone"}))
-    assert found.current == found.update.revision
-    assert found.previous == found.update
+    assert found.current == "basic-tikv-gone"
+    assert found.previous is None
 
 
 async def test_a_change_of_the_template_makes_the_next_revision() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controller_runtime.api import Condition
-from controller_runtime.client import Conflict, Forbidden
+from controller_runtime.client import Conflict, Forbidden, ServiceUnavailable
 from controller_runtime.task import Status, fail
 from helpers.group_fakes import FakeCluster, FakeEvents
 from helpers.group_instances import NEW, NOW, OLD, make_tikv
@@ -257,7 +257,10 @@ async def test_a_status_that_somebody_else_changed_is_not_overwritten() -> None:
         pytest.param(SpecInvalid("a topology is empty"), True, id="a spec that can't be carried out"),
         pytest.param(Forbidden("no", code=403), True, id="a refusal"),
         pytest.param(Conflict("changed", code=409), False, id="a conflict"),
-        pytest.param(RuntimeError("bug"), False, id="a bug: it is in the log"),
+        pytest.param(ServiceUnavailable("later", code=503), False, id="an API server that is away"),
+        pytest.param(
+            ValueError("a value that nobody thought of"), True, id="a bug: nothing goes on, so somebody must know"
+        ),
     ],
 )
 async def test_a_failure_that_needs_somebody_is_said(error: Exception, said: bool) -> None:

@@ -70,7 +70,12 @@ DEFAULT: list[Policy[TiKV]] = [not_running, unready]
         ),
         pytest.param(
             [priority],
-            [("aaa", True, True, "-1"), ("bbb", True, True, "invalid"), ("ccc", True, True, "2")],
+            [
+                ("aaa", True, True, "-1"),
+                ("bbb", True, True, "invalid"),
+                ("ccc", True, True, "2"),
+                ("ddd", True, True, "1" * 5000),
+            ],
             "ccc",
             id="invalid and negative priorities don't count",
         ),

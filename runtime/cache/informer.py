@@ -233,7 +233,7 @@ class _Feed:
         self._informer.deliver(self._store.put(entry, self.namespace))
 
     def remove(self, entry: Entry) -> None:
-        self._informer.deliver(self._store.remove(entry))
+        self._informer.deliver(self._store.remove(entry, final=self._informer.labels is None))
 
     def advance(self, version: str) -> None:
         self._store.advance(version, self.namespace)

@@ -139,11 +139,19 @@ class Store:
         progress = self._progress.get("", self._progress.get(entry.key.namespace))
         return self._offer(entry, progress, trusted=False)
 
-    def remove(self, entry: Entry) -> CacheEvent | None:
-        """Take over a deletion that the watch reported; `entry` is the object's final state."""
+    def remove(self, entry: Entry, *, final: bool = False) -> CacheEvent | None:
+        """Take over a deletion that the watch reported; `entry` is the object's final state.
+
+        Args:
+            final: the watch selects nothing, so the object is gone and not merely unselected: no state of it that a write
+                returned can be newer, whatever its version says.
+        """
         old = self._entries.get(entry.key)
         # The final state of an earlier incarnation says nothing about this one.
         same = old is not None and old.meta.uid == entry.meta.uid
+        if final and same:
+            self._discard(entry.key)
+            return CacheEvent("deleted", entry.key, None, entry)
         return self._remove(entry, entry if same else old)
 
     def leave(self, entry: Entry) -> CacheEvent | None:

@@ -228,7 +228,10 @@ class Writer:
             and not metadata.get("deletionGracePeriodSeconds")
             and not waits_for_content(kind, obj)
         ):
-            return stored if options.dry_run else self._storage.remove(kind.storage, stored.key)
+            if not options.dry_run:
+                self._storage.remove(kind.storage, stored.key)
+            # As the real server does: the answer is the object of the request, at the version it was based on.
+            return Stored(stored.key, kind.to_storage(obj), stored.version)
         return self._commit(kind, stored.key, obj, options)
 
     @staticmethod

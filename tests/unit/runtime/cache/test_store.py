@@ -104,6 +104,18 @@ def test_a_write_whose_object_has_been_deleted_meanwhile_does_not_bring_it_back(
     assert len(store) == 0
 
 
+def test_the_end_of_an_object_counts_even_if_a_write_returned_a_newer_version(store: Store) -> None:
+    store.accept(entry("a", 60))
+    assert brief(store.remove(entry("a", 59), final=True)) == "deleted a 59>-"
+    assert [found.key.name for found in store] == []
+
+
+def test_leaving_a_selection_does_not_undo_a_newer_write(store: Store) -> None:
+    store.accept(entry("a", 60))
+    assert store.remove(entry("a", 59)) is None
+    assert [found.key.name for found in store] == ["a"]
+
+
 def test_an_older_event_does_not_bring_a_deleted_object_back(store: Store) -> None:
     store.remove(entry("a", 61))
     store.advance("61")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, assert_type
 
 from prometheus_client import CollectorRegistry
@@ -16,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from controller_runtime import (
     Cache,
     CacheEvent,
+    CertificateFiles,
     ChannelSource,
     Client,
     Clock,
@@ -25,6 +27,7 @@ from controller_runtime import (
     CustomResource,
     EventRecorder,
     FunctionSource,
+    LeaseTimings,
     Logger,
     Manager,
     Model,
@@ -202,7 +205,7 @@ def controllers(give_up: Callable[[Request, BaseException], None]) -> Controller
     sources: list[Source] = [channel, FunctionSource(changes), PollSource(poll, interval=30.0)]
     predicate: Predicate = and_(is_large, not_(label_selector(selector({"ignored": "true"}))))
     controller = (
-        Controller("widget", reconcile, workers=4, timeout=60.0, max_retries=10, on_give_up=give_up)
+        Controller("widget", reconcile, workers=4, timeout=60.0, warm_up=True, max_retries=10, on_give_up=give_up)
         .reconciles(Widget, spec_or_lifecycle_changed, predicate)
         .owns(ConfigMap)
         .owns(GADGETS, every_owner=True)
@@ -280,7 +283,13 @@ def page(query: Mapping[str, str]) -> dict[str, str]:
 
 
 async def main() -> None:
-    async with Manager.from_environment(field_manager="widgets", leader_election="widgets.example.com") as manager:
+    async with Manager.from_environment(
+        field_manager="widgets",
+        leader_election="widgets.example.com",
+        lease_timings=LeaseTimings(duration=30.0, renew_deadline=20.0),
+        metrics_tls=CertificateFiles(Path("tls.crt"), Path("tls.key")),
+        metrics_authorization=True,
+    ) as manager:
         assert_type(manager, Manager)
         assert_type(manager.cache, Cache)
         assert_type(manager.registry, CollectorRegistry)

@@ -69,6 +69,7 @@ def controllers(manager: Manager) -> None:
     Controller("g", right).reconciles(Pod, unfinished)  # type: ignore[arg-type] # a predicate answers
     manager.add(right)  # type: ignore[arg-type] # a reconciler is no runnable
     manager.add_page("/x", "a text")  # type: ignore[arg-type]
+    Manager.from_environment(field_manager="x", metrics_tls="tls.crt")  # type: ignore[arg-type] # a key belongs to it
 
 
 class OneRun:

@@ -20,14 +20,13 @@ from controller_runtime.cache import Cache
 from controller_runtime.client import LiveClient
 from controller_runtime.clock import SystemClock
 from controller_runtime.envtest import EmbeddedCluster
+from helpers.log_lines import LogLines
 from tikv_operator.api import KINDS
 from tikv_operator.demo.manifests import load
 from tikv_operator.demo.stage import DEMO_WORLD
 from tikv_operator.demo.world import World
 from tikv_operator.simulation import Simulation
 from tikv_operator.simulation.pd.front import LoopbackFront
-
-from helpers.log_lines import LogLines
 
 SAMPLE = Path(__file__).parents[2] / "config" / "samples" / "basic"
 LIMIT = 90.0

@@ -1,0 +1,346 @@
+"""Something to benchmark against: etcd and kube-apiserver, or the embedded API server in a process of its own.
+
+Both run on loopback, on free ports, in a folder that is removed afterwards, and end with the context. The real one lets
+everybody with the token do everything: access control is not what is measured.
+
+Objects get there by two ways. `Control.create` asks the API server. `Control.fill` and `Control.touch` write whole
+collections: of the real one straight into etcd, from where the API server takes them to all watches as if they had been
+written through it. One write through the API server costs it 5 ms and more, so that on a small machine it, and not the
+contestant, would set the pace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import secrets
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import aiohttp
+import orjson
+import yaml
+from controller_runtime import Resource
+from controller_runtime.client.config import load_config
+from controller_runtime.client.http import HttpTransport
+from controller_runtime.client.transport import Request
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+__all__ = ["Control", "embedded", "real"]
+
+_BATCH: Final = 100  # operations in one transaction of etcd, whose limit is 128
+_START_SECONDS: Final = 90.0
+
+
+class Control(Protocol):
+    """What the benchmarks need of a control plane."""
+
+    name: str
+    kubeconfig: Path
+
+    async def call(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any: ...
+    async def served(self, resource: Resource) -> None:
+        """Wait until a kind whose definition was just created can be read."""
+        ...
+
+    async def create(self, resource: Resource, obj: dict[str, Any], *, status: dict[str, Any] | None = None) -> None: ...
+    async def list(self, resource: Resource) -> list[dict[str, Any]]: ...
+    async def fill(self, resource: Resource, objects: Sequence[dict[str, Any]], status: dict[str, Any] | None) -> None:
+        """Make the collection consist of these objects, and nothing else; their names differ."""
+        ...
+
+    async def change(self, resource: Resource, name: str, sequence: int) -> None:
+        """Set `spec.sequence` of one object through the API server."""
+        ...
+
+    async def touch(self, resource: Resource, names: Sequence[str], sequence: int) -> dict[str, int]:
+        """Set `spec.sequence` of the named objects; return when each write was answered, in nanoseconds."""
+        ...
+
+
+class _Api:
+    """The way through the API server, common to both."""
+
+    def __init__(self, name: str, kubeconfig: Path, transport: HttpTransport) -> None:
+        self.name = name
+        self.kubeconfig = kubeconfig
+        self._transport = transport
+
+    async def call(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
+        """Carry out one request.
+
+        Raises:
+            RuntimeError: the answer is none of success.
+        """
+        data = None if body is None else orjson.dumps(body)
+        response = await self._transport.request(
+            Request(method=method, path=path, body=data, content_type=content_type if data else "", timeout=120.0)
+        )
+        if response.status >= 300:
+            msg = f"{method} {path}: {response.status} {response.body[:300]!r}"
+            raise RuntimeError(msg)
+        return orjson.loads(response.body)
+
+    async def served(self, resource: Resource) -> None:
+        async with asyncio.timeout(_START_SECONDS):
+            while True:
+                with contextlib.suppress(RuntimeError):
+                    await self.list(resource)
+                    return
+                await asyncio.sleep(0.1)
+
+    async def create(self, resource: Resource, obj: dict[str, Any], *, status: dict[str, Any] | None = None) -> None:
+        namespace, name = obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+        await self.call("POST", resource.path(namespace), obj)
+        if status is not None:
+            path = resource.path(namespace, name, "status")
+            await self.call("PATCH", path, {"status": status}, "application/merge-patch+json")
+
+    async def list(self, resource: Resource) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = (await self.call("GET", resource.path()))["items"]
+        return items
+
+    async def fill(self, resource: Resource, objects: Sequence[dict[str, Any]], status: dict[str, Any] | None) -> None:
+        await self.call("DELETE", resource.path("default"))
+        await _in_parallel(self.create(resource, obj, status=status) for obj in objects)
+
+    async def change(self, resource: Resource, name: str, sequence: int) -> None:
+        patch = {"spec": {"sequence": sequence}}
+        await self.call("PATCH", resource.path("default", name), patch, "application/merge-patch+json")
+
+    async def touch(self, resource: Resource, names: Sequence[str], sequence: int) -> dict[str, int]:
+        answered: dict[str, int] = {}
+
+        async def one(name: str) -> None:
+            await self.change(resource, name, sequence)
+            answered[name] = time.time_ns()
+
+        await _in_parallel(one(name) for name in names)
+        return answered
+
+
+async def _in_parallel(calls: Iterable[Any], width: int = 10) -> None:
+    """Await all of `calls`, so many at a time."""
+    waiting = iter(calls)
+
+    async def worker() -> None:
+        for call in waiting:
+            await call
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(width):
+            group.create_task(worker())
+
+
+class _Real(_Api):
+    """The way into etcd, through its JSON gateway. Only custom resources are stored as JSON; others go through the API."""
+
+    def __init__(self, kubeconfig: Path, transport: HttpTransport, etcd: str, session: aiohttp.ClientSession) -> None:
+        super().__init__("kube-apiserver", kubeconfig, transport)
+        self._etcd = etcd
+        self._session = session
+
+    async def fill(self, resource: Resource, objects: Sequence[dict[str, Any]], status: dict[str, Any] | None) -> None:
+        if "." not in resource.group:
+            await super().fill(resource, objects, status)
+            return
+        prefix = self._key(resource, "")
+        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        await self._ask("deleterange", {"key": _b64(prefix.encode()), "range_end": _b64(end.encode())})
+        if not objects:
+            return
+        first = objects[0]["metadata"]["name"]
+        await self.create(resource, objects[0], status=status)
+        stored = await self._stored(resource, [first])  # as the API server writes it, managedFields and all
+        model = orjson.loads(stored[first])
+        copies = {}
+        for number, obj in enumerate(objects):
+            copy = {**model, **obj, "metadata": {**model["metadata"], **obj["metadata"]}}
+            copy["metadata"]["uid"] = obj["metadata"].get("uid") or f"00000000-0000-4000-8000-{number:012}"
+            if status is not None:
+                copy["status"] = status
+            copies[obj["metadata"]["name"]] = orjson.dumps(copy)
+        await self._put(resource, copies)
+
+    async def touch(self, resource: Resource, names: Sequence[str], sequence: int) -> dict[str, int]:
+        changed = {}
+        for name, raw in (await self._stored(resource, names)).items():
+            obj = orjson.loads(raw)
+            obj["spec"]["sequence"] = sequence
+            obj["metadata"]["generation"] = obj["metadata"].get("generation", 1) + 1
+            changed[name] = orjson.dumps(obj)
+        return await self._put(resource, changed)
+
+    async def _stored(self, resource: Resource, names: Sequence[str]) -> dict[str, bytes]:
+        found = {}
+        for start in range(0, len(names), _BATCH):
+            part = names[start : start + _BATCH]
+            reads = [{"requestRange": {"key": _b64(self._key(resource, name).encode())}} for name in part]
+            answer = await self._ask("txn", {"success": reads})
+            for name, response in zip(part, answer["responses"], strict=True):
+                found[name] = base64.b64decode(response["response_range"]["kvs"][0]["value"])
+        return found
+
+    async def _put(self, resource: Resource, values: dict[str, bytes]) -> dict[str, int]:
+        """Write each value in a transaction of its own: every object gets its own version, as through the API server."""
+        answered: dict[str, int] = {}
+
+        async def one(name: str, value: bytes) -> None:
+            await self._ask("put", {"key": _b64(self._key(resource, name).encode()), "value": _b64(value)})
+            answered[name] = time.time_ns()
+
+        await _in_parallel(one(name, value) for name, value in values.items())
+        return answered
+
+    async def _ask(self, what: str, body: dict[str, Any]) -> dict[str, Any]:
+        async with self._session.post(f"{self._etcd}/v3/kv/{what}", data=orjson.dumps(body)) as response:
+            response.raise_for_status()
+            answer: dict[str, Any] = orjson.loads(await response.read())
+            return answer
+
+    @staticmethod
+    def _key(resource: Resource, name: str) -> str:
+        return f"/registry/{resource.group}/{resource.plural}/default/{name}"
+
+
+def _b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+@asynccontextmanager
+async def real(assets: Path) -> AsyncIterator[Control]:
+    """Start etcd and kube-apiserver of the folder `assets`.
+
+    Raises:
+        RuntimeError: one of them ended or did not get ready; the message has its last lines.
+    """
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        client_port, peer_port, api_port = _free_ports(3)
+        etcd = f"http://127.0.0.1:{client_port}"
+        peer = f"http://127.0.0.1:{peer_port}"
+        token = secrets.token_urlsafe(32)
+        (folder / "tokens.csv").write_text(f'{token},bench,bench,"system:masters"\n')
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        (folder / "accounts.key").write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+            )
+        )
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        store = await stack.enter_async_context(
+            _process(
+                folder / "etcd.log",
+                *(str(assets / "etcd"), f"--data-dir={folder / 'etcd'}", "--unsafe-no-fsync"),
+                *(f"--listen-client-urls={etcd}", f"--advertise-client-urls={etcd}"),
+                *(f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"),
+                *(f"--initial-cluster=default={peer}", "--log-level=warn", "--quota-backend-bytes=8589934592"),
+            )
+        )
+        await _until_ready(session, f"{etcd}/health", store, folder / "etcd.log")
+        server = await stack.enter_async_context(
+            _process(
+                folder / "kube-apiserver.log",
+                *(str(assets / "kube-apiserver"), f"--etcd-servers={etcd}", f"--secure-port={api_port}"),
+                *("--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none"),
+                *(f"--cert-dir={folder}", f"--token-auth-file={folder / 'tokens.csv'}"),
+                *("--authorization-mode=AlwaysAllow", "--disable-admission-plugins=ServiceAccount"),
+                *("--service-account-issuer=https://127.0.0.1", "--service-cluster-ip-range=10.0.0.0/24"),
+                f"--service-account-key-file={folder / 'accounts.key'}",
+                f"--service-account-signing-key-file={folder / 'accounts.key'}",
+            )
+        )
+        url = f"https://127.0.0.1:{api_port}"
+        await _until_ready(session, f"{url}/readyz", server, folder / "kube-apiserver.log", token)
+        authority = _b64((folder / "apiserver.crt").read_bytes())  # the server has made it, with its own authority
+        kubeconfig = folder / "kubeconfig"
+        kubeconfig.write_text(_kubeconfig({"server": url, "certificate-authority-data": authority}, token))
+        transport = HttpTransport(await load_config(str(kubeconfig)), user_agent="bench")
+        stack.push_async_callback(transport.close)
+        yield _Real(kubeconfig, transport, etcd, session)
+
+
+@asynccontextmanager
+async def embedded() -> AsyncIterator[Control]:
+    """Start the embedded API server in a process of its own."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        script = Path(__file__).with_name("embedded_server.py")
+        kubeconfig, log = folder / "kubeconfig", folder / "server.log"
+        process = await stack.enter_async_context(_process(log, sys.executable, str(script), str(kubeconfig)))
+        async with asyncio.timeout(_START_SECONDS):
+            while not kubeconfig.exists():
+                if process.returncode is not None:
+                    raise RuntimeError(log.read_text()[-2000:])
+                await asyncio.sleep(0.05)
+        transport = HttpTransport(await load_config(str(kubeconfig)), user_agent="bench")
+        stack.push_async_callback(transport.close)
+        yield _Api("the embedded API server", kubeconfig, transport)
+
+
+@asynccontextmanager
+async def _process(log: Path, *command: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a command whose output goes to `log`; end it with the context."""
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=output)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                async with asyncio.timeout(10):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+
+async def _until_ready(
+    session: aiohttp.ClientSession, url: str, process: asyncio.subprocess.Process, log: Path, token: str = ""
+) -> None:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            while process.returncode is None:
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with session.get(url, ssl=False, headers=headers) as response:
+                        if response.status == 200:
+                            return
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        pass
+    msg = f"{log.stem} did not get ready:\n{log.read_text()[-2000:]}"
+    raise RuntimeError(msg)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports that were free a moment ago; they differ."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _kubeconfig(cluster: dict[str, str], token: str) -> str:
+    text: str = yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "bench", "cluster": cluster}],
+            "users": [{"name": "bench", "user": {"token": token}}],
+            "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench", "namespace": "default"}}],
+            "current-context": "bench",
+        }
+    )
+    return text

@@ -1,0 +1,3 @@
+def write(medians, docs):
+    import json
+    print(json.dumps(medians, indent=1))

@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from controller_runtime.api.crd import custom_resource_definition
 from controller_runtime.cache import Cache
 from controller_runtime.client import HttpTransport, LiveClient, load_config
 from controller_runtime.clock import SystemClock
-from controller_runtime.concurrency import first_error
+from controller_runtime.concurrency import background_tasks
 from controller_runtime.envtest import EmbeddedCluster
 from controller_runtime.log import make_logger
 from controller_runtime.reconcile import Logger
@@ -138,7 +138,7 @@ async def _stage(options: DemoOptions, settings: Settings) -> AsyncIterator[Stag
         kubeconfig = options.kubeconfig_out or stack.enter_context(_private_folder()) / "kubeconfig"
         _write_private(kubeconfig, cluster.kubeconfig())
 
-        start = await stack.enter_async_context(_background())
+        start = await stack.enter_async_context(background_tasks())
         front = await stack.enter_async_context(LoopbackFront())
         simulation = Simulation(
             cluster.transport, front=front, clock=clock, log=log.bind(part="simulation"), settings=DEMO_WORLD
@@ -230,28 +230,6 @@ async def _unless(interrupted: asyncio.Event, main: Coroutine[Any, Any, bool]) -
         work.cancel()
         watcher.cancel()
     return None if work.cancelled() else work.result()
-
-
-@asynccontextmanager
-async def _background() -> AsyncIterator[Callable[[Coroutine[Any, Any, None], str], None]]:
-    """Hand out a function that starts a task; all such tasks end with the context, and a crash of one ends the context.
-
-    What the context's own code raises comes out as it is, not wrapped in a group.
-    """
-    started: list[asyncio.Task[None]] = []
-    try:
-        async with asyncio.TaskGroup() as group:
-
-            def start(main: Coroutine[Any, Any, None], name: str) -> None:
-                started.append(group.create_task(main, name=name))
-
-            try:
-                yield start
-            finally:
-                for task in reversed(started):
-                    task.cancel()
-    except BaseExceptionGroup as group_error:
-        raise first_error(group_error) from group_error
 
 
 @contextmanager

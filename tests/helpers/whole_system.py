@@ -6,16 +6,16 @@ An hour of its life takes a moment, and goes the same way every time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from controller_runtime import Manager
 from controller_runtime.api.crd import custom_resource_definition
 from controller_runtime.cache import Cache
 from controller_runtime.client import LiveClient
 from controller_runtime.clock import LoopClock
+from controller_runtime.concurrency import background_tasks
 from controller_runtime.envtest import EmbeddedCluster
 from helpers.log_lines import LogLines
 from helpers.recorded_transport import RecordedTransport
@@ -65,7 +65,7 @@ async def whole_system(settings: Settings, simulation: SimulationSettings | None
     async with AsyncExitStack() as stack:
         crds = [custom_resource_definition(kind) for kind in KINDS]
         cluster = await stack.enter_async_context(EmbeddedCluster(clock=clock, crds=crds))
-        start = await stack.enter_async_context(_background())
+        start = await stack.enter_async_context(background_tasks())
         front = InProcessFront(cluster)
         simulated = Simulation(cluster.transport, front=front, clock=clock, log=log, settings=simulation)
         start(simulated.run(), "simulation")
@@ -78,18 +78,3 @@ async def whole_system(settings: Settings, simulation: SimulationSettings | None
         system.start_operator()
         stack.push_async_callback(system.stop_operator)
         yield system
-
-
-@asynccontextmanager
-async def _background() -> AsyncIterator[Callable[[Coroutine[Any, Any, None], str], None]]:
-    started: list[asyncio.Task[None]] = []
-    async with asyncio.TaskGroup() as group:
-
-        def start(main: Coroutine[Any, Any, None], name: str) -> None:
-            started.append(group.create_task(main, name=name))
-
-        try:
-            yield start
-        finally:
-            for task in reversed(started):
-                task.cancel()

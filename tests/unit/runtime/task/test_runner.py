@@ -26,29 +26,10 @@ from controller_runtime.task import (
     task,
     wait,
 )
+from helpers.recording_log import RecordingLog
 
 KEY = ObjectKey("ns", "widget")
 REQUEST = Request(KEY, id="r1")
-
-
-class RecordingLog:
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, str, dict[str, Any]]] = []
-
-    def bind(self, **values: Any) -> RecordingLog:
-        return self
-
-    def debug(self, event: str, **values: Any) -> None:
-        self.lines.append(("debug", event, values))
-
-    def info(self, event: str, **values: Any) -> None:
-        self.lines.append(("info", event, values))
-
-    def warning(self, event: str, **values: Any) -> None:
-        self.lines.append(("warning", event, values))
-
-    def error(self, event: str, **values: Any) -> None:
-        self.lines.append(("error", event, values))
 
 
 class Bench:

@@ -53,7 +53,15 @@ def controller(
         metrics, reports: where the tasks' results go, shared by all controllers.
     """
     declare(manager.cache, Cluster, Service, *(group.kind for group in GROUP_KINDS))
-    runner = Runner(NAME, pipeline(), metrics=metrics, reports=reports, clock=manager.clock, on_failure=status.failure)
+    runner = Runner(
+        NAME,
+        pipeline(),
+        metrics=metrics,
+        reports=reports,
+        clock=manager.clock,
+        on_failure=status.failure,
+        is_gone=is_gone,
+    )
 
     async def reconcile(context: Context, request: Request) -> Requeue | None:
         run = ClusterContext(

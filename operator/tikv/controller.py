@@ -101,6 +101,7 @@ def controller(
         reports=reports,
         clock=manager.clock,
         on_failure=conditions.record_failure,
+        is_gone=state.is_gone,
     )
 
     async def reconcile(context: Context, request: Request) -> Requeue | None:

@@ -82,7 +82,15 @@ def controller(
     cache = manager.cache
     declare(cache, TiKVGroup, TiKV, Cluster, PDGroup, Service, ControllerRevision)
     names = NameAllocator()
-    runner = Runner(NAME, pipeline(), metrics=metrics, reports=reports, clock=manager.clock, on_failure=status.failure)
+    runner = Runner(
+        NAME,
+        pipeline(),
+        metrics=metrics,
+        reports=reports,
+        clock=manager.clock,
+        on_failure=status.failure,
+        is_gone=is_gone,
+    )
 
     async def reconcile(context: Context, request: Request) -> Requeue | None:
         run = GroupContext(

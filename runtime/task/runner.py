@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 from controller_runtime.client.errors import Conflict
 from controller_runtime.clock import Clock, timer
 from controller_runtime.reconcile import Logger, Request, Requeue
-from controller_runtime.task.combinators import Node, Task
+from controller_runtime.task.combinators import Condition, Node, Task
 from controller_runtime.task.metrics import TaskMetrics
 from controller_runtime.task.reports import ReportStore, RunReport, TaskReport
 from controller_runtime.task.results import Outcome, Result, Status, combine, fail
@@ -49,6 +49,7 @@ class Runner(Generic[C]):
         clock: for the time a report carries.
         on_failure: runs after a run that failed loudly, to persist what the object's owner should know. What it raises is
             logged and otherwise ignored: the run has failed already and will be repeated.
+        is_gone: holds after a run whose object does not exist any more; its report is forgotten then.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Runner(Generic[C]):
         reports: ReportStore,
         clock: Clock,
         on_failure: FailureHandler[C] | None = None,
+        is_gone: Condition[C] | None = None,
     ) -> None:
         self._controller = controller
         self._pipeline = pipeline
@@ -67,6 +69,7 @@ class Runner(Generic[C]):
         self._reports = reports
         self._clock = clock
         self._on_failure = on_failure
+        self._is_gone = is_gone
         for task in pipeline.tasks():
             metrics.prepare(controller, task.name)
 
@@ -95,6 +98,8 @@ class Runner(Generic[C]):
         outcome = combine(results)
         report = RunReport(self._controller, request.key, request.id, started, now() - begun, outcome, tuple(tasks))
         self._reports.record(report)
+        if self._is_gone is not None and self._is_gone(ctx):
+            self._reports.forget(self._controller, request.key)
         _log_report(log, report)
         if outcome.status is not Status.FAIL:
             return None if outcome.after is None else Requeue(after=outcome.after or None)

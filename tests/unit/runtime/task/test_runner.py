@@ -35,7 +35,7 @@ REQUEST = Request(KEY, id="r1")
 class Bench:
     """A runner with everything it needs, for one pipeline over a plain list."""
 
-    def __init__(self, pipeline: Node[list[str]], *, broken_handler: bool = False) -> None:
+    def __init__(self, pipeline: Node[list[str]], *, broken_handler: bool = False, gone: bool = False) -> None:
         self.registry, self.reports, self.log = CollectorRegistry(), ReportStore(), RecordingLog()
         self.failures: list[tuple[str, str]] = []
 
@@ -51,6 +51,7 @@ class Bench:
             reports=self.reports,
             clock=LoopClock(),
             on_failure=on_failure,
+            is_gone=lambda _: gone,
         )
 
     async def run(self) -> Requeue | None:
@@ -169,3 +170,11 @@ async def test_a_settled_run_is_logged_at_debug_level() -> None:
     bench = Bench(block(answering("a", complete())))
     await bench.run()
     assert [level for level, _, _ in bench.log.lines] == ["debug"]
+
+
+async def test_an_object_that_is_gone_leaves_no_report() -> None:
+    bench = Bench(block(answering("a", complete())), gone=True)
+    heard: list[str] = []
+    with bench.reports.listening(lambda report: heard.append(report.id)):
+        await bench.run()
+    assert (len(bench.reports), heard) == (0, ["r1"])

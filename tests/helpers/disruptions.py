@@ -11,6 +11,7 @@ from controller_runtime.client import Request
 from helpers.whole_system import System
 from tikv_operator.api import TiKV
 from tikv_operator.common.keys import LABEL_INSTANCE
+from tikv_operator.common.names import tikv_pod_name
 from tikv_operator.common.pods import ready_since
 from tikv_operator.simulation import StoreView
 
@@ -23,6 +24,7 @@ class Disruptions:
         wrong: what should not have been asked for, for a person.
         pods: how many pods that served were deleted.
         stores: how many removals of stores were asked of PD.
+        wanted: when the user asked for how many instances, if the test says so.
     """
 
     system: System
@@ -30,6 +32,7 @@ class Disruptions:
     wrong: list[str] = field(default_factory=list)
     pods: int = 0
     stores: int = 0
+    wanted: list[tuple[float, int]] = field(default_factory=list)
     _kinds: dict[str, Callable[[str], None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -37,9 +40,11 @@ class Disruptions:
         self.system.traffic.watcher = self
 
     def __call__(self, request: Request) -> None:
+        path = request.path.split("/")
+        if request.method == "PATCH" and path[-2] == "tikvs" and b'"offline":true' in (request.body or b""):
+            self._offline(path[-1])
         if request.method != "DELETE":
             return
-        path = request.path.split("/")
         if "proxy" in path and path[-2] == "store":
             self._store(path[-1])
         elif path[-2] in self._kinds:
@@ -55,7 +60,7 @@ class Disruptions:
         self.pods += 1
         by_address = {store.address.split(".")[0]: store for store in self._stores()}
         for tikv in self.system.world.tikvs():
-            other = _pod_name(tikv)
+            other = tikv_pod_name(tikv.metadata.name)
             store = by_address.get(other)
             if tikv.key == own.key or store is None or store.node_state == "Removed" or store.state == "Down":
                 continue
@@ -63,10 +68,34 @@ class Disruptions:
             if found is None or not _serves(found):
                 self.wrong.append(f"pod {name} is taken down while {other} does not serve")
 
+    def _offline(self, name: str) -> None:
+        """More stores may not leave than the group has too many: by what the user wants now, or wanted a moment ago."""
+        own = self._tikv(name)
+        if own is None or own.metadata.deletion_timestamp is not None or not self.wanted:
+            return
+        now = self.system.clock.now()
+        recent = [replicas for at, replicas in self.wanted if at > now - 2.0]
+        least = min([*recent, self.wanted[-1][1]] if len(recent) == len(self.wanted) else [*recent, self._before(now)])
+        staying = [
+            t for t in self.system.world.tikvs() if t.spec.offline is not True and not t.metadata.deletion_timestamp
+        ]
+        if len(staying) - 1 < least:
+            self.wrong.append(f"{name} is set offline, which leaves {len(staying) - 1} of {least}")
+
+    def _before(self, now: float) -> int:
+        return next(replicas for at, replicas in reversed(self.wanted) if at <= now - 2.0)
+
     def _store(self, store_id: str) -> None:
         self.stores += 1
         store = next((store for store in self._stores() if str(store.id) == store_id), None)
-        owner = next((t for t in self.system.world.tikvs() if store and store.address.startswith(_pod_name(t))), None)
+        owner = next(
+            (
+                t
+                for t in self.system.world.tikvs()
+                if store and store.address.startswith(tikv_pod_name(t.metadata.name))
+            ),
+            None,
+        )
         if owner is None or owner.spec.offline is not True:
             self.wrong.append(
                 f"store {store_id} is removed although nobody set {owner and owner.metadata.name} offline"
@@ -97,8 +126,3 @@ class Disruptions:
 
 def _serves(pod: Pod) -> bool:
     return pod.metadata.deletion_timestamp is None and ready_since(pod) is not None
-
-
-def _pod_name(tikv: TiKV) -> str:
-    group, _, suffix = tikv.metadata.name.rpartition("-")
-    return f"{group}-tikv-{suffix}"

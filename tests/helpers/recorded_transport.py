@@ -17,7 +17,7 @@ class RecordedTransport:
     """
 
     def __init__(self, inner: Transport) -> None:
-        self._inner = inner
+        self.inner = inner
         self.requests: list[tuple[str, str]] = []
         self.watcher: Callable[[Request], None] | None = None
 
@@ -25,10 +25,10 @@ class RecordedTransport:
         self.requests.append((request.method, request.path))
         if self.watcher is not None:
             self.watcher(request)
-        return await self._inner.request(request)
+        return await self.inner.request(request)
 
     def stream(self, request: Request) -> AbstractAsyncContextManager[Stream]:
-        return self._inner.stream(request)
+        return self.inner.stream(request)
 
     async def close(self) -> None:
         """The transport stays open: it is shared."""

@@ -269,13 +269,20 @@ async def real(assets: Path) -> AsyncIterator[Control]:
 
 
 @asynccontextmanager
-async def embedded() -> AsyncIterator[Control]:
-    """Start the embedded API server in a process of its own."""
+async def embedded(*, history: int = 100_000, tls: bool = True) -> AsyncIterator[Control]:
+    """Start the embedded API server in a process of its own.
+
+    Args:
+        history: changes that it remembers for watches that come back.
+        tls: serve HTTPS, or plain HTTP.
+    """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         script = Path(__file__).with_name("embedded_server.py")
         kubeconfig, log = folder / "kubeconfig", folder / "server.log"
-        process = await stack.enter_async_context(_process(log, sys.executable, str(script), str(kubeconfig)))
+        process = await stack.enter_async_context(
+            _process(log, sys.executable, str(script), str(kubeconfig), f"--history={history}", *([] if tls else ["--plain"]))
+        )
         async with asyncio.timeout(_START_SECONDS):
             while not kubeconfig.exists():
                 if process.returncode is not None:

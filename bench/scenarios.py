@@ -226,16 +226,16 @@ def _since(began: int, at: int) -> float:
 
 
 def _scenarios() -> dict[str, Scenario]:
-    two_thousand = _widgets(2000)
+    ten_thousand, two_thousand = _widgets(10_000), _widgets(2000)
     return {
         "start": Scenario(_widgets(1), _idle),
-        "cold": Scenario(_widgets(10_000), _cold("cold", 10_000)),
-        "status-1": Scenario(two_thousand, _status(1, 2000)),
+        "cold": Scenario(ten_thousand, _cold("cold", 10_000)),
+        "churn": Scenario(ten_thousand, _churn(10_000, 400, 15.0)),
+        "latency": Scenario(_widgets(500), _latency(500, 1000, 0.02)),
+        "fan-in": Scenario(_widgets(100, 10_000), _fan_in(100, 10_000)),
         "status-10": Scenario(two_thousand, _status(10, 2000)),
         "status-50": Scenario(two_thousand, _status(50, 2000)),
-        "latency": Scenario(_widgets(500), _latency(500, 1000, 0.02)),
-        "churn": Scenario(_widgets(10_000), _churn(10_000, 400, 15.0)),
-        "fan-in": Scenario(_widgets(100, 10_000), _fan_in(100, 10_000)),
+        "status-1": Scenario(two_thousand, _status(1, 2000)),
         "pods": Scenario(_pods(10_000), _cold("pods", 10_000)),
     }
 

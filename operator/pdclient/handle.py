@@ -32,7 +32,7 @@ from tikv_operator.pdclient.models import Store
 from tikv_operator.pdclient.poll import take_snapshot
 from tikv_operator.pdclient.requester import PDRequester
 from tikv_operator.pdclient.schedule import PollSchedule
-from tikv_operator.pdclient.snapshot import PDSnapshot, changes
+from tikv_operator.pdclient.snapshot import PDSnapshot, changes, is_continued
 
 __all__ = ["PDHandle", "Renewable"]
 
@@ -207,6 +207,9 @@ class PDHandle:
                 if slow:
                     await self._requester.renew()
                 snapshot = await take_snapshot(self.client, self._clock, known=None if slow else self._snapshot)
+                if not slow and self._snapshot is not None and not is_continued(self._snapshot, snapshot):
+                    slow = True  # it may be another PD that answers now: its members say which cluster's
+                    snapshot = await take_snapshot(self.client, self._clock)
         except TimeoutError:
             msg = f"PD could not be read within {limit:g} s"
             raise PDUnreachable(msg, endpoint="poll", timed_out=True) from None

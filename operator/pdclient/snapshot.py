@@ -12,7 +12,7 @@ import msgspec
 
 from tikv_operator.pdclient.models import Members, NodeState, PDConfig, Store
 
-__all__ = ["PDSnapshot", "by_address", "changes"]
+__all__ = ["PDSnapshot", "by_address", "changes", "is_continued"]
 
 
 class PDSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +63,12 @@ def by_address(stores: Iterable[Store]) -> Mapping[str, Store]:
 
 def _standing(store: Store) -> tuple[bool, int]:
     return (not store.tombstone, int(store.id) if store.id.isdecimal() else 0)
+
+
+def is_continued(old: PDSnapshot, new: PDSnapshot) -> bool:
+    """Return whether `new` can be a later look at the same PD: PD buries stores, but it doesn't forget living ones."""
+    ids = {store.id for store in new.stores.values()}
+    return all(store.id in ids for store in old.stores.values() if not store.tombstone)
 
 
 def changes(old: PDSnapshot | None, new: PDSnapshot, *, ready_regions: int) -> frozenset[str]:

@@ -27,7 +27,8 @@ def find_store(snapshot: PDSnapshot, tikv: TiKV, cluster: Cluster) -> Store | No
         return found
     known = tikv.status.id if tikv.status is not None else None
     if known:
-        return snapshot.store_by_id(known) or found
+        same = snapshot.store_by_id(known)
+        return same if same is not None and _is_of(same, tikv) else found
     return None if found is not None and _is_older(found, tikv) else found
 
 
@@ -38,6 +39,11 @@ def is_missed(tikv: TiKV) -> bool:
         return False
     found = current_condition(tikv, OFFLINED)
     return found is None or found.status != TRUE
+
+
+def _is_of(store: Store, tikv: TiKV) -> bool:
+    """An id says little alone: another PD gives the same ones to other stores."""
+    return names.tikv_key_of_address(store.address, tikv.metadata.namespace) == tikv.key
 
 
 def _is_older(store: Store, tikv: TiKV) -> bool:

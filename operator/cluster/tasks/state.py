@@ -29,6 +29,7 @@ __all__ = [
     "is_suspending",
     "pd_is_known",
     "pd_is_lost",
+    "pd_of_another_cluster",
 ]
 
 
@@ -115,6 +116,13 @@ def pd_is_known(ctx: ClusterContext) -> bool:
 def pd_is_lost(ctx: ClusterContext) -> bool:
     """Whether a PD that has answered before doesn't answer any more."""
     return ctx.pd is not None and bool(ctx.status.id) and not ctx.pd.fresh() and ctx.pd.error is not None
+
+
+def pd_of_another_cluster(ctx: ClusterContext) -> str:
+    """Return the id of the cluster that PD answers for, if it isn't this one: it was replaced, or has lost its data."""
+    snapshot = ctx.pd.snapshot if ctx.pd is not None else None
+    said = snapshot.cluster_id if snapshot is not None else ""
+    return said if said and ctx.status.id and said != ctx.status.id else ""
 
 
 def has_feature(ctx: ClusterContext, feature: Feature) -> bool:

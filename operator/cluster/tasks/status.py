@@ -5,7 +5,13 @@ from __future__ import annotations
 from controller_runtime.client import ClientError
 from controller_runtime.task import Result, complete, task
 from tikv_operator.api import ComponentStatus
-from tikv_operator.cluster.tasks.state import ClusterContext, is_deleting, is_suspending, pd_is_lost
+from tikv_operator.cluster.tasks.state import (
+    ClusterContext,
+    is_deleting,
+    is_suspending,
+    pd_is_lost,
+    pd_of_another_cluster,
+)
 from tikv_operator.common.conditions import READY, SUSPENDED, SYNCED, find_condition, set_condition
 from tikv_operator.common.instances import cond_true_for_cluster
 from tikv_operator.common.membership import GROUP_KINDS
@@ -73,12 +79,20 @@ async def failure(ctx: ClusterContext, failed_task: str, result: Result) -> None
 def _set_available(ctx: ClusterContext) -> None:
     """A cluster is available if its TiDBs are, and of those nothing is known here; without PD it certainly isn't."""
     message = "Cluster is not available"
-    if pd_is_lost(ctx) and ctx.pd is not None:
+    if other := pd_of_another_cluster(ctx):
+        message = f"{message}: PD at {ctx.status.pd} answers for cluster {other}, not for {ctx.status.id}"
+        _warn_once(ctx, message, "PDOfAnotherCluster", f"{message}; nothing that it says of stores is believed")
+    elif pd_is_lost(ctx) and ctx.pd is not None:
         message = f"{message}: PD at {ctx.status.pd} does not answer"
-        known = find_condition(ctx.status.conditions, AVAILABLE)
-        if known is None or known.message != message:
-            ctx.events.warning(ctx.cluster, "PDUnreachable", f"PD at {ctx.status.pd} does not answer: {ctx.pd.error}")
+        _warn_once(ctx, message, "PDUnreachable", f"PD at {ctx.status.pd} does not answer: {ctx.pd.error}")
     _set(ctx, AVAILABLE, False, "ClusterAvailable", message)
+
+
+def _warn_once(ctx: ClusterContext, message: str, reason: str, event: str) -> None:
+    """Warn when the trouble appears or changes, not each time it is seen again."""
+    known = find_condition(ctx.status.conditions, AVAILABLE)
+    if known is None or known.message != message:
+        ctx.events.warning(ctx.cluster, reason, event)
 
 
 def _set_over_groups(ctx: ClusterContext, type: str, reason: str) -> None:  # noqa: A002

@@ -16,6 +16,7 @@ from tikv_operator.demo.manifests import load
 from tikv_operator.demo.scenario import Scenario
 from tikv_operator.demo.stage import DEMO_SETTINGS, sample_folder
 from tikv_operator.simulation import SimulationSettings
+from tikv_operator.simulation.pd import SimulatedPD
 
 CLUSTER = ObjectKey("default", "basic")
 GROUP = ObjectKey("default", "kv")
@@ -151,3 +152,26 @@ async def test_a_group_that_is_deleted_while_pd_needs_its_stores_waits_and_says_
             assert said(tikv, "Synced").startswith("False/StoreRemovalRefused")
         await system.user.delete(Cluster, CLUSTER)
         await system.world.until("deleted", system.world.leftovers, timeout=300.0)
+
+
+async def test_a_pd_that_lost_its_data_removes_nothing() -> None:
+    """Its stores are unknown to the new one: taken for removed, each TiKV that leaves would lose the data that is left."""
+    async with whole_system(SETTINGS, WORLD) as system:
+        await created(system)
+        watch = Disruptions(system, CLUSTER)
+        core = system.simulation.pd(CLUSTER)
+        assert core is not None
+        before = {claim.metadata.uid for claim in system.world.claims(GROUP)}
+        lost = SimulatedPD("another", core.settings, now=system.simulation.now())
+        await system.user.delete(TiKV, system.world.tikvs(GROUP)[0].key)
+        for name in ("cluster_id", "regions", "_stores"):
+            setattr(core, name, getattr(lost, name))
+        await asyncio.sleep(600)
+        assert watch.wrong == []
+        assert before <= {claim.metadata.uid for claim in system.world.claims(GROUP)}
+        cluster = await system.user.get(Cluster, CLUSTER)
+        assert cluster.status is not None
+        available = next(found for found in cluster.status.conditions if found.type == "Available")
+        assert "answers for cluster" in available.message
+        leaving = next(found for found in system.world.tikvs(GROUP) if found.metadata.deletion_timestamp)
+        assert said(leaving, "Synced").startswith("False/WaitingForPD")

@@ -406,6 +406,16 @@ async def test_a_status_is_written_if_it_changed_and_only_then() -> None:
     assert (stored.observed_generation, stored.id) == (1, "")
 
 
+async def test_a_pd_of_another_cluster_is_said_and_warned_of_once() -> None:
+    _, ctx = await world_of(make_cluster(status={"pd": "http://pd:1", "id": "1"}), pd=FakePD(cluster_id="2"))
+    await pd.register(ctx)
+    for _ in range(2):
+        await status.conditions(ctx)
+    message = "Cluster is not available: PD at http://pd:1 answers for cluster 2, not for 1"
+    assert conditions(ctx)["Available"] == ("False", "ClusterAvailable", message)
+    assert events(ctx) == [f"Warning PDOfAnotherCluster {message}; nothing that it says of stores is believed"]
+
+
 async def test_a_failure_that_needs_somebody_is_said() -> None:
     world, ctx = await world_of(make_cluster())
     await status.failure(ctx, "Service", fail("forbidden", Forbidden("forbidden", code=403)))

@@ -462,3 +462,16 @@ async def test_stopping_in_the_middle_of_a_poll_ends_it() -> None:
         await asyncio.sleep(3)
     assert w.pd.closed
     assert asyncio.get_running_loop().time() < 4
+
+
+async def test_a_pd_that_has_forgotten_a_living_store_is_asked_who_it_is() -> None:
+    w = world()
+    async with w.polling():
+        w.handle.hurry()
+        await asyncio.sleep(5)
+        asked = w.pd.times(CONFIG)
+        w.pd.stores = [wire_store(2, B)]
+        await asyncio.sleep(2)
+        assert len(w.pd.times(CONFIG)) == len(asked) + 1
+        await asyncio.sleep(2)
+        assert len(w.pd.times(CONFIG)) == len(asked) + 1

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tikv_operator.pdclient import PDConfig, PDSnapshot, Store
-from tikv_operator.pdclient.snapshot import by_address, changes
+from tikv_operator.pdclient.snapshot import by_address, changes, is_continued
 
 A, B, C = "a:20160", "b:20160", "c:20160"
 
@@ -135,3 +135,14 @@ def test_a_snapshot_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         found.taken_at = 1.0  # type: ignore[misc]
     assert msgspec.structs.replace(found, taken_at=1.0).taken_at == 1.0
+
+
+TOMBSTONE = store("1", state="Tombstone", node_state="Removed")
+
+
+def test_pd_buries_stores_but_does_not_forget_living_ones() -> None:
+    assert is_continued(snapshot(store("1")), snapshot(store("1", state="Offline"), store("2", B)))
+    assert is_continued(snapshot(store("1")), snapshot(TOMBSTONE))
+    assert is_continued(snapshot(TOMBSTONE), snapshot())
+    assert not is_continued(snapshot(store("1")), snapshot())
+    assert not is_continued(snapshot(store("1")), snapshot(store("2")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from controller_runtime.api import ObjectKey
+from controller_runtime.api import ObjectKey, parse_time
 from controller_runtime.api.k8s import ControllerRevision, Pod
 from controller_runtime.client import Invalid, NotFound, Preconditions, merge_patch
 from controller_runtime.task import Result, complete, retry, task, wait
@@ -94,6 +94,8 @@ async def _recreate(ctx: TiKVContext, current: Pod) -> Result:
     ctx.evict_leaders = True
     if detail := not_running_detail(current, paths.CONTAINER):
         # It serves nothing that could be lost. Waiting for others here would keep pods that are all down from repair.
+        if young := _young_for(ctx, current):
+            return retry(young, "pod must be recreated, but was made only just now")
         await _delete(ctx, current)
         ctx.pod_deleted = True
         return wait(f"pod is deleted to be recreated, it was down: {detail}")
@@ -119,6 +121,12 @@ async def _recreate(ctx: TiKVContext, current: Pod) -> Result:
         await _delete(ctx, current)
     ctx.pod_deleted = True
     return wait("pod is deleted to be recreated")
+
+
+def _young_for(ctx: TiKVContext, pod: Pod) -> float:
+    """Return for how many seconds more a pod is too young to be made anew: whatever is wrong, pods don't come and go in a row."""
+    created = pod.metadata.creation_timestamp
+    return max(0.0, parse_time(created) + ctx.settings.requeue - ctx.now) if created else 0.0
 
 
 def _wait_for_peers(ctx: TiKVContext, trouble: str) -> Result:

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from controller_runtime.api import OwnerReference, format_time
 from controller_runtime.api.k8s import PersistentVolumeClaim, Pod
-from controller_runtime.reconcile import Request
+from controller_runtime.reconcile import Request, Requeue
 from controller_runtime.task import ReportStore, Runner, TaskMetrics
 from helpers.tikv_fakes import (
     NOW,
@@ -46,6 +46,7 @@ class Run:
             claim.metadata.uid = "claim-uid"
         self.ctx = make_context(tikv, cluster=cluster, pod=pod, others=claims, found=False)
         self.client = self.ctx.client
+        self.requeue: Requeue | None = None
         self._runner = Runner(
             NAME,
             pipeline(),
@@ -59,7 +60,7 @@ class Run:
         ctx = make_context(found=False)
         ctx.client, ctx.clock, ctx.events = self.client, self.ctx.clock, self.ctx.events
         ctx.pds = FakePDs(self.pd)
-        await self._runner.run(ctx, Request(ctx.key), ctx.log)
+        self.requeue = await self._runner.run(ctx, Request(ctx.key), ctx.log)
 
     @property
     def tikv(self) -> TiKV:
@@ -281,3 +282,21 @@ class TestLabelsThatPDRefuses:
         await world.run()
         assert ("begin_evict_leader", "4") in world.pd.client.calls
         assert summary(world.tikv)["Synced"] == "False/StoreLabelsRefused"
+
+
+class TestAPodThatIsDown:
+    async def test_is_recreated_at_once_whatever_others_do(self) -> None:
+        pod = make_pod(phase="Pending", ready_for=None)
+        pod.metadata.creation_timestamp = format_time(NOW - 6)
+        world = Run(make_tikv(version="v8.1.1"), FakePD(make_store(leader_count=7), fresh=False), pod=pod)
+        await world.run()
+        assert "delete Pod basic-tikv-abc123" in world.client.writes
+
+    async def test_is_not_recreated_again_and_again(self) -> None:
+        pod = make_pod(phase="Pending", ready_for=None)
+        pod.metadata.creation_timestamp = format_time(NOW - 4)
+        world = Run(make_tikv(version="v8.1.1"), FakePD(make_store()), pod=pod)
+        await world.run()
+        assert "delete Pod basic-tikv-abc123" not in world.client.writes
+        assert world.requeue is not None
+        assert world.requeue.after == pytest.approx(1.0)

@@ -8,6 +8,7 @@ from controller_runtime.cache.index import IndexFunction
 from controller_runtime.cache.informer import Handler, Informer, Registration
 from controller_runtime.cache.meta import Entry, Meta, Owner
 from controller_runtime.cache.store import Store
+from controller_runtime.cache.transform import Transform, edit_object, keep_fields
 
 __all__ = [
     "Cache",
@@ -21,4 +22,7 @@ __all__ = [
     "Owner",
     "Registration",
     "Store",
+    "Transform",
+    "edit_object",
+    "keep_fields",
 ]

@@ -1,7 +1,8 @@
 """The shared cache: one informer per kind, declared up front, read by everybody.
 
-Guarantees: kinds are mirrored only because somebody declared them; a read of any other kind or namespace, or before the
-first list is in, raises `NotCached` and says what to do, so that "not read" is never mistaken for "does not exist".
+Guarantees: kinds are mirrored only because somebody declared or uses them, and one watch serves all who do; a read of any
+other kind or namespace, or before the first list is in, raises `NotCached` and says what to do, so that "not read" is never
+mistaken for "does not exist".
 
 Concurrency: for one event loop. `run` owns every task of every informer, also of kinds declared while it runs.
 """
@@ -9,7 +10,8 @@ Concurrency: for one event loop. `run` owns every task of every informer, also o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar, final, overload
 
 from prometheus_client import CollectorRegistry
@@ -21,6 +23,8 @@ from controller_runtime.cache.index import IndexFunction
 from controller_runtime.cache.informer import Informer
 from controller_runtime.cache.meta import Entry
 from controller_runtime.cache.observe import InformerMetrics, Logger
+from controller_runtime.cache.scope import Scope
+from controller_runtime.cache.transform import Transform
 from controller_runtime.client.errors import NotCached
 from controller_runtime.client.interface import Kind
 from controller_runtime.client.objects import as_object, missing, resource_of
@@ -41,16 +45,32 @@ class Cache:
         transport: how to reach the API server; it stays the caller's to close.
         registry: where the informers' metrics are registered; None for no metrics.
         log: gets a line when an informer's trouble begins and ends.
+        concurrent_lists: how many informers may read their whole collection at the same time.
+
+    Raises:
+        ValueError: `concurrent_lists` is not positive.
     """
 
     def __init__(
-        self, transport: Transport, *, clock: Clock, log: Logger, registry: CollectorRegistry | None = None
+        self,
+        transport: Transport,
+        *,
+        clock: Clock,
+        log: Logger,
+        registry: CollectorRegistry | None = None,
+        concurrent_lists: int = 8,
     ) -> None:
+        if concurrent_lists < 1:
+            msg = f"{concurrent_lists=}: no informer could ever read its collection"
+            raise ValueError(msg)
         self._transport = transport
         self._clock = clock
         self._log = log
         self._metrics = InformerMetrics(registry) if registry is not None else None
+        self._places = asyncio.Semaphore(concurrent_lists)
         self._informers: dict[Resource, Informer] = {}
+        self._declared: set[Resource] = set()
+        self._tasks: dict[Resource, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
 
     # Declaring
@@ -61,10 +81,12 @@ class Cache:
         *,
         namespace: str | Iterable[str] | None = None,
         labels: Selector | None = None,
+        fields: str | None = None,
         indexes: Mapping[str, IndexFunction] | None = None,
         metadata_only: bool | None = None,
+        transform: Transform | None = None,
     ) -> Informer:
-        """Mirror a kind, and return its informer.
+        """Mirror a kind as long as the cache runs, and return its informer.
 
         Declaring a kind again returns the same informer; options left out then are as they were, indexes are added. Where
         scopes matter, declare them before anybody declares the kind without.
@@ -72,51 +94,111 @@ class Cache:
         Args:
             namespace: one or several namespaces; all of them if it is left out or empty.
             labels: mirror only objects that match.
+            fields: mirror only objects that match a field selector in kubectl's syntax, e.g. `spec.nodeName=n1`. Which
+                fields can be selected by is the server's to say. `metadata.namespace=x` is the namespace. With fields
+                beyond name and namespace, an object that this process creates is in the cache only when the watch has
+                brought it.
             indexes: functions by name; each gives an object's values (they get an entry: its `meta` costs nothing, its
                 `decode` some microseconds).
             metadata_only: keep nothing but metadata.
+            transform: what to keep of each object (see `controller_runtime.cache.transform`); the same function each time.
 
         Raises:
-            ValueError: an option differs from an earlier declaration, or a cluster-scoped kind is given a namespace.
+            ValueError: an option differs from an earlier declaration, a cluster-scoped kind is given a namespace, or
+                `fields` is no field selector.
         """
         resource = resource_of(kind)
-        namespaces = _namespaces(namespace)
-        if namespaces is not None and namespaces != ("",) and not resource.namespaced:
-            msg = f"{resource} is cluster-scoped: it cannot be cached by namespace"
-            raise ValueError(msg)
+        informer = self._obtain(
+            resource,
+            Scope.of(
+                resource,
+                namespace=namespace,
+                labels=labels,
+                fields=fields,
+                metadata_only=metadata_only,
+                transform=transform,
+            ),
+            indexes,
+        )
+        if resource not in self._declared:
+            self._declared.add(resource)
+            informer.retain()
+        return informer
+
+    @contextmanager
+    def use(
+        self,
+        kind: Kind,
+        *,
+        namespace: str | Iterable[str] | None = None,
+        labels: Selector | None = None,
+        fields: str | None = None,
+        indexes: Mapping[str, IndexFunction] | None = None,
+        metadata_only: bool | None = None,
+        transform: Transform | None = None,
+    ) -> Iterator[Informer]:
+        """Mirror a kind while this context lasts, and yield its informer: for kinds that are known, or needed, only for a time.
+
+        All users of a kind share one informer. It stops with the last of them, that is when no such context is open, no
+        handler is registered and nobody has declared the kind; its metrics go too. Options and errors are those of
+        `declare`.
+        """
+        resource = resource_of(kind)
+        informer = self._obtain(
+            resource,
+            Scope.of(
+                resource,
+                namespace=namespace,
+                labels=labels,
+                fields=fields,
+                metadata_only=metadata_only,
+                transform=transform,
+            ),
+            indexes,
+        )
+        informer.retain()
+        try:
+            yield informer
+        finally:
+            informer.release()
+
+    def _obtain(self, resource: Resource, scope: Scope, indexes: Mapping[str, IndexFunction] | None) -> Informer:
         informer = self._informers.get(resource)
         if informer is None:
-            return self._add(
-                Informer(
-                    self._transport,
-                    resource,
-                    namespaces=namespaces or ("",),
-                    labels=labels,
-                    metadata_only=bool(metadata_only),
-                    indexes=indexes,
-                    clock=self._clock,
-                    log=self._log,
-                )
+            informer = Informer(
+                self._transport,
+                resource,
+                scope,
+                indexes=indexes,
+                places=self._places,
+                unused=self._stop,
+                clock=self._clock,
+                log=self._log,
             )
-        for option, wanted, given in (
-            ("namespace", namespaces, informer.namespaces),
-            ("labels", labels, informer.labels),
-            ("metadata_only", metadata_only, informer.metadata_only),
-        ):
-            if wanted is not None and wanted != given:
-                msg = f"{resource} has been declared with {option}={given!r}; it cannot also have {wanted!r}"
-                raise ValueError(msg)
+            self._informers[resource] = informer
+            if self._metrics is not None:
+                self._metrics.track(informer)
+            if self._group is not None:
+                self._start(informer, self._group)
+            return informer
+        contradiction = scope.contradicts(informer.scope)
+        if contradiction is not None:
+            msg = f"{resource} {contradiction}"
+            raise ValueError(msg)
         for name, function in (indexes or {}).items():
             informer.store.add_index(name, function)
         return informer
 
-    def _add(self, informer: Informer) -> Informer:
-        self._informers[informer.resource] = informer
+    def _start(self, informer: Informer, group: asyncio.TaskGroup) -> None:
+        self._tasks[informer.resource] = group.create_task(informer.run(), name=f"informer {informer.name}")
+
+    def _stop(self, informer: Informer) -> None:
+        del self._informers[informer.resource]
         if self._metrics is not None:
-            self._metrics.track(informer)
-        if self._group is not None:
-            self._group.create_task(informer.run(), name=f"informer {informer.name}")
-        return informer
+            self._metrics.forget(informer)
+        task = self._tasks.pop(informer.resource, None)
+        if task is not None:
+            task.cancel()
 
     def informer(self, kind: Kind) -> Informer:
         """Return the informer of a declared kind.
@@ -151,10 +233,11 @@ class Cache:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 for informer in self._informers.values():
-                    group.create_task(informer.run(), name=f"informer {informer.name}")
+                    self._start(informer, group)
                 await asyncio.Event().wait()  # for kinds declared later; ended by cancellation alone
         finally:
             self._group = None
+            self._tasks.clear()
 
     async def wait_synced(self, timeout: float | None = None) -> None:
         """Wait until every kind declared by now is in the cache, and its handlers know.
@@ -183,9 +266,11 @@ class Cache:
     # Reading
 
     def caches(self, resource: Resource, namespace: str) -> bool:
-        """Return whether objects of this kind in this namespace can be read."""
+        """Return whether objects of this kind in this namespace can be read, as they are on the server."""
         informer = self._informers.get(resource)
-        return informer is not None and informer.synced and informer.covers(namespace) and not informer.metadata_only
+        if informer is None or not informer.synced or not informer.covers(namespace):
+            return False
+        return not informer.metadata_only and informer.scope.transform is None and not informer.scope.fields
 
     def entry(self, kind: Kind, key: ObjectKey) -> Entry | None:
         """Return the entry of an object, or None if there is no such object.
@@ -193,7 +278,11 @@ class Cache:
         Raises:
             NotCached: the kind or the namespace is not declared, or not in the cache yet.
         """
-        return self._readable(kind, key.namespace).store.get(key)
+        informer = self._readable(kind, key.namespace)
+        if informer.scope.excludes(key.name):
+            msg = f"{informer.name} {key} is not cached: it was declared for {informer.scope.fields}"
+            raise NotCached(msg)
+        return informer.store.get(key)
 
     def entries(
         self, kind: Kind, *, namespace: str = "", labels: Selector | None = None, index: tuple[str, str] | None = None
@@ -288,13 +377,6 @@ class Cache:
             msg = f"{informer.name}: only metadata is cached; declare it without metadata_only, or read its entries"
             raise NotCached(msg)
         return informer
-
-
-def _namespaces(namespace: str | Iterable[str] | None) -> tuple[str, ...] | None:
-    if namespace is None:
-        return None
-    names = (namespace,) if isinstance(namespace, str) else tuple(sorted(set(namespace)))
-    return ("",) if "" in names or not names else names
 
 
 def _state(informer: Informer) -> str:

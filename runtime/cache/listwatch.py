@@ -1,7 +1,8 @@
 """The shell around a reflector: lists and watches one collection over a transport, as the reflector says.
 
 Guarantees: it runs until it is cancelled, whatever the server or the network does; no connection is left open; a watch
-that is silent for longer than bookmarks allow is given up; a burst of events does not starve the other tasks of the loop.
+that is silent for longer than bookmarks allow is given up; a burst of events does not starve the other tasks of the loop;
+it reads a whole collection only while it has its turn.
 What goes wrong is counted each time and logged once: when it begins, when it becomes something else, and when it is over.
 """
 
@@ -14,10 +15,11 @@ from typing import Final, final
 import msgspec
 
 from controller_runtime.api.resource import Resource
-from controller_runtime.api.selectors import Selector
-from controller_runtime.cache.meta import Entry, EntryDecoder
+from controller_runtime.cache.meta import Entry, EntryDecoder, TransformError
 from controller_runtime.cache.observe import Logger, Statistics
 from controller_runtime.cache.reflector import Action, FetchPage, OpenWatch, Phase, Reflector, Wait
+from controller_runtime.cache.scope import Scope
+from controller_runtime.cache.turns import Turn
 from controller_runtime.client.errors import (
     ClientError,
     DecodeError,
@@ -46,6 +48,9 @@ class ListWatch:
 
     Args:
         namespace: empty for all namespaces.
+        scope: says what to select.
+        decoder: makes entries.
+        turn: to read a whole collection.
         reflector: decides; its sink takes the state.
         statistics: counts.
     """
@@ -56,8 +61,9 @@ class ListWatch:
         resource: Resource,
         *,
         namespace: str,
-        labels: Selector | None,
-        metadata_only: bool,
+        scope: Scope,
+        decoder: EntryDecoder,
+        turn: Turn,
         reflector: Reflector,
         statistics: Statistics,
         clock: Clock,
@@ -66,9 +72,9 @@ class ListWatch:
         self._transport = transport
         self._resource = resource
         self._path = resource.path(namespace)
-        self._selection = selection(labels)
-        self._metadata_only = metadata_only
-        self._decoder = EntryDecoder(resource, metadata_only=metadata_only)
+        self._selection = selection(scope.labels, str(scope.fields or ""))
+        self._decoder = decoder
+        self._turn = turn
         self._reflector = reflector
         self._statistics = statistics
         self._clock = clock
@@ -78,24 +84,33 @@ class ListWatch:
     async def run(self) -> None:
         """Mirror the collection until cancelled."""
         action = self._reflector.start()
-        while True:
-            try:
-                action = await self._perform(action)
-            except ClientError as error:
-                action = self._reflector.failed(error)
-            except Exception as error:  # noqa: BLE001 - a defect must not end the watch: the cache would go stale unnoticed
-                self._log.error("informer failed unexpectedly", resource=str(self._resource), exc_info=error)
-                action = self._reflector.failed(ClientError(f"unexpected {type(error).__name__}: {error}"))
-            self._report(action)
+        try:
+            while True:
+                try:
+                    action = await self._perform(action)
+                except ClientError as error:
+                    action = self._reflector.failed(error)
+                except Exception as error:  # noqa: BLE001 - a defect must not end the watch: the cache would go stale unnoticed
+                    self._log.error("informer failed unexpectedly", resource=str(self._resource), exc_info=error)
+                    action = self._reflector.failed(ClientError(f"unexpected {type(error).__name__}: {error}"))
+                self._report(action)
+        finally:
+            self._turn.give_back()
 
     async def _perform(self, action: Action) -> Action:
         match action:
             case Wait():
+                self._turn.give_back()
                 await asyncio.sleep(action.seconds)
                 return self._reflector.resume()
             case FetchPage():
+                await self._turn.take()
                 return await self._fetch(action)
             case OpenWatch():
+                if action.initial:
+                    await self._turn.take()
+                else:
+                    self._turn.give_back()
                 return await self._follow(action)
 
     async def _fetch(self, page: FetchPage) -> Action:
@@ -111,7 +126,7 @@ class ListWatch:
                 method="GET",
                 path=self._path,
                 params=params,
-                accept=_METADATA_LIST if self._metadata_only else "application/json",
+                accept=_METADATA_LIST if self._decoder.metadata_only else "application/json",
                 timeout=_LIST_TIMEOUT,
             )
         )
@@ -120,8 +135,8 @@ class ListWatch:
         listed = decode_page(self._resource, response.body)
         entries: list[Entry] = []
         for position, raw in enumerate(listed.items or ()):
-            entry = self._entry(raw)
-            if entry is not None:
+            entry, kept_out = self._entry(raw)
+            if entry is not None and not kept_out:
                 entries.append(entry)
             if position % _BURST == _BURST - 1:
                 await asyncio.sleep(0)
@@ -140,7 +155,7 @@ class ListWatch:
             method="GET",
             path=self._path,
             params=params,
-            accept=_METADATA if self._metadata_only else "application/json",
+            accept=_METADATA if self._decoder.metadata_only else "application/json",
             timeout=SILENCE,
         )
         async with self._transport.stream(request) as stream:
@@ -181,31 +196,39 @@ class ListWatch:
         counts[event.type] = counts.get(event.type, 0) + 1
         self._statistics.last_event = self._clock.now()
         match event.type:
-            case "ADDED" | "MODIFIED":
-                entry = self._entry(event.object)
-                if entry is not None:
-                    self._reflector.changed(entry, added=event.type == "ADDED")
-            case "DELETED":
-                entry = self._entry(event.object)
-                if entry is not None:
+            case "ADDED" | "MODIFIED" | "DELETED":
+                entry, kept_out = self._entry(event.object)
+                if entry is not None and (kept_out or event.type == "DELETED"):
                     self._reflector.deleted(entry)
+                elif entry is not None:
+                    self._reflector.changed(entry, added=event.type == "ADDED")
             case "BOOKMARK":
                 version, end = self._decoder.version(event.object)
                 if end and self._reflector.phase is not Phase.WATCHING:
                     self._statistics.lists += 1
                 self._reflector.bookmark(version, initial_events_end=end)
+                if end:
+                    self._turn.give_back()
             case "ERROR":
                 return self._reflector.failed(error_from_status(bytes(event.object)))
         return None
 
-    def _entry(self, raw: bytes | msgspec.Raw) -> Entry | None:
-        """Decode an object; one that cannot be read is skipped, so that the others get through."""
+    def _entry(self, raw: bytes | msgspec.Raw) -> tuple[Entry | None, bool]:
+        """Decode an object, and return whether it must not be kept.
+
+        One that cannot be read is skipped, so that the others get through. One whose transform fails is told as it is: an
+        earlier state of it must not stay.
+        """
         try:
-            return self._decoder.entry(raw)
+            return self._decoder.entry(raw), False
+        except TransformError as error:
+            self._statistics.transform_errors += 1
+            self._log.error("object kept out of the cache", resource=str(self._resource), error=str(error))
+            return error.entry, True
         except DecodeError as error:
             self._statistics.undecodable += 1
             self._log.error("object skipped", resource=str(self._resource), error=str(error))
-            return None
+            return None, False
 
     def _report(self, action: Action) -> None:
         """Log how the reflector is doing, if that has changed; count failures, each of which ends in a wait."""

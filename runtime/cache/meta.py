@@ -15,10 +15,11 @@ import msgspec
 
 from controller_runtime.api.meta import Object
 from controller_runtime.api.resource import ObjectKey, Resource
+from controller_runtime.cache.transform import Transform
 from controller_runtime.client.errors import DecodeError
 from controller_runtime.client.objects import as_object
 
-__all__ = ["Entry", "EntryDecoder", "Meta", "Owner"]
+__all__ = ["Entry", "EntryDecoder", "Meta", "Owner", "TransformError"]
 
 T = TypeVar("T", bound=Object)
 
@@ -90,8 +91,25 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         return as_object(kind, self.raw)
 
 
+class TransformError(DecodeError):
+    """A transform failed, or changed what it must not change.
+
+    Attributes:
+        entry: the object as the server sent it.
+    """
+
+    def __init__(self, message: str, entry: Entry) -> None:
+        super().__init__(message)
+        self.entry = entry
+
+
+class _WithMeta(msgspec.Struct):
+    metadata: Meta
+
+
 _PARTS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _META: Final = msgspec.json.Decoder(Meta)
+_WITH_META: Final = msgspec.json.Decoder(_WithMeta)
 _METADATA_KIND: Final = b'"PartialObjectMetadata"'
 
 
@@ -102,13 +120,15 @@ class EntryDecoder:
     Args:
         resource: the kind that is expected; anything else is an error.
         metadata_only: keep nothing but the metadata.
+        transform: decides what is kept.
     """
 
-    __slots__ = ("_kinds", "_metadata_only", "_resource")
+    __slots__ = ("_kinds", "_resource", "_transform", "metadata_only")
 
-    def __init__(self, resource: Resource, *, metadata_only: bool = False) -> None:
+    def __init__(self, resource: Resource, *, metadata_only: bool = False, transform: Transform | None = None) -> None:
         self._resource = resource
-        self._metadata_only = metadata_only
+        self._transform = transform
+        self.metadata_only = metadata_only
         self._kinds = (msgspec.json.encode(resource.kind), _METADATA_KIND)
 
     def entry(self, raw: bytes | msgspec.Raw) -> Entry:
@@ -116,6 +136,7 @@ class EntryDecoder:
 
         Raises:
             DecodeError: `raw` is no object of the expected kind.
+            TransformError: it is, but its transform failed.
         """
         try:
             parts = _PARTS.decode(raw)
@@ -130,7 +151,7 @@ class EntryDecoder:
             else:
                 own = bytes(raw)
             meta = _META.decode(parts["metadata"])
-            if self._metadata_only:
+            if self.metadata_only:
                 parts = {name: parts[name] for name in ("apiVersion", "kind", "metadata") if name in parts}
                 own = None
             if own is None:
@@ -139,7 +160,20 @@ class EntryDecoder:
             what = "no metadata" if isinstance(error, KeyError) else str(error)
             msg = f"an object of {self._resource} cannot be read: {what}"
             raise DecodeError(msg) from error
-        return Entry(ObjectKey(meta.namespace, meta.name), meta, own)
+        entry = Entry(ObjectKey(meta.namespace, meta.name), meta, own)
+        return entry if self._transform is None else self._transformed(entry, self._transform)
+
+    def _transformed(self, entry: Entry, transform: Transform) -> Entry:
+        try:
+            raw = transform(entry.raw)
+            meta = _WITH_META.decode(raw).metadata
+        except Exception as error:  # of any kind: somebody else's function must not stop the watch
+            msg = f"transform of {self._resource} {entry.key}: {type(error).__name__}: {error}"
+            raise TransformError(msg, entry) from error
+        if _identity(meta) != _identity(entry.meta):
+            msg = f"transform of {self._resource} {entry.key}: it changed the name, namespace, uid or resourceVersion"
+            raise TransformError(msg, entry)
+        return Entry(entry.key, meta, raw)
 
     def version(self, raw: bytes | msgspec.Raw) -> tuple[str, bool]:
         """Return a bookmark's resourceVersion, and whether it ends the initial events of a streaming list.
@@ -155,6 +189,10 @@ class EntryDecoder:
             msg = f"a bookmark of {self._resource} cannot be read: {error}"
             raise DecodeError(msg) from error
         return bookmark.resource_version, (bookmark.annotations or _NOTHING).get(_INITIAL_EVENTS_END) == "true"
+
+
+def _identity(meta: Meta) -> tuple[str, str, str, str]:
+    return meta.namespace, meta.name, meta.uid, meta.resource_version
 
 
 class _BookmarkMeta(msgspec.Struct, rename="camel"):

@@ -31,6 +31,7 @@ class Statistics:
         events: watch events by type.
         failures: failed lists and watches, by the name of the error.
         undecodable: objects that could not be read, and were skipped.
+        transform_errors: objects that are kept out of the cache because their transform failed.
         handler_errors: exceptions of handlers.
         last_event: wall time of the last sign of life of a watch, in seconds since the epoch; 0 before the first.
     """
@@ -42,6 +43,7 @@ class Statistics:
     )
     failures: dict[str, int] = field(default_factory=dict)
     undecodable: int = 0
+    transform_errors: int = 0
     handler_errors: int = 0
     last_event: float = 0.0
 
@@ -70,6 +72,11 @@ _COUNTERS: Final[tuple[_Series, ...]] = (
     ("informer_lists", "Complete lists read", lambda informer: informer.statistics.lists),
     ("informer_watches", "Watches opened", lambda informer: informer.statistics.watches),
     ("informer_undecodable", "Objects skipped as unreadable", lambda informer: informer.statistics.undecodable),
+    (
+        "informer_transform_errors",
+        "Objects kept out because their transform failed",
+        lambda informer: informer.statistics.transform_errors,
+    ),
     ("informer_handler_errors", "Exceptions of handlers", lambda informer: informer.statistics.handler_errors),
     ("informer_ignored", "States that were no news", lambda informer: informer.ignored),
     ("informer_index_errors", "Exceptions of index functions", lambda informer: informer.index_errors),
@@ -100,6 +107,9 @@ class InformerMetrics(Collector):
 
     def track(self, informer: Observed) -> None:
         self._informers.append(informer)
+
+    def forget(self, informer: Observed) -> None:
+        self._informers.remove(informer)
 
     def describe(self) -> Iterable[Metric]:
         return self._families([])

@@ -78,6 +78,7 @@ def decode_event(resource: Resource, line: bytes) -> Envelope:
         raise DecodeError(msg) from error
 
 
-def selection(labels: Selector | None) -> list[tuple[str, str]]:
-    """Return the query parameters of a label selector."""
-    return [("labelSelector", str(labels))] if labels is not None and labels.requirements else []
+def selection(labels: Selector | None, fields: str = "") -> list[tuple[str, str]]:
+    """Return the query parameters of a label selector and of a field selector."""
+    params = [("labelSelector", str(labels))] if labels is not None and labels.requirements else []
+    return [*params, ("fieldSelector", fields)] if fields else params

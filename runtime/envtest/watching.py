@@ -75,11 +75,12 @@ class Watch:
         self._table.listeners.discard(listener)
 
     def pull(self) -> list[bytes]:
-        """Return the lines that are due. After a line that reports an error, `ended` is true."""
+        """Return the lines that are due. `ended` is true after a line that reports an error, and if the kind is gone."""
         lines, self._pending = self._pending, []
-        if self._table.dropped:
-            self.ended = True
-        if self.ended or self._position == self._table.end:
+        if self.ended:
+            return lines
+        self.ended = self._table.dropped  # what happened before that, all its objects' ends, is still told
+        if self._position == self._table.end:
             return lines
         selects_all = self._selection.by_key_only and not self._selection.namespace and not self._selection.name
         matches = self._selection.matches

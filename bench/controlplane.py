@@ -27,12 +27,13 @@ from typing import Any, Final, Protocol
 import aiohttp
 import orjson
 import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from controller_runtime import Resource
 from controller_runtime.client.config import load_config
 from controller_runtime.client.http import HttpTransport
 from controller_runtime.client.transport import Request
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 __all__ = ["Control", "embedded", "real"]
 
@@ -51,7 +52,9 @@ class Control(Protocol):
         """Wait until a kind whose definition was just created can be read."""
         ...
 
-    async def create(self, resource: Resource, obj: dict[str, Any], *, status: dict[str, Any] | None = None) -> None: ...
+    async def create(
+        self, resource: Resource, obj: dict[str, Any], *, status: dict[str, Any] | None = None
+    ) -> None: ...
     async def list(self, resource: Resource) -> list[dict[str, Any]]: ...
     async def fill(self, resource: Resource, objects: Sequence[dict[str, Any]], status: dict[str, Any] | None) -> None:
         """Make the collection consist of these objects, and nothing else; their names differ."""
@@ -281,7 +284,9 @@ async def embedded(*, history: int = 100_000, tls: bool = True) -> AsyncIterator
         script = Path(__file__).with_name("embedded_server.py")
         kubeconfig, log = folder / "kubeconfig", folder / "server.log"
         process = await stack.enter_async_context(
-            _process(log, sys.executable, str(script), str(kubeconfig), f"--history={history}", *([] if tls else ["--plain"]))
+            _process(
+                log, sys.executable, str(script), str(kubeconfig), f"--history={history}", *([] if tls else ["--plain"])
+            )
         )
         async with asyncio.timeout(_START_SECONDS):
             while not kubeconfig.exists():

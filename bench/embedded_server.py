@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 import uvloop
+
 from controller_runtime.envtest import EmbeddedCluster
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from types import TracebackType
-from typing import Final, Self, final
+from typing import Final, Self, cast, final
 
 import aiohttp
 from aiohttp import web
@@ -39,7 +39,7 @@ class FaultProxy:
         self._chance = chance
         self._runner: web.ServerRunner | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._connections: set[asyncio.Transport] = set()
+        self._connections: set[asyncio.WriteTransport] = set()
         self.busy = 0.0
         self.resets = 0
         self.refused = 0
@@ -91,9 +91,8 @@ class FaultProxy:
             self.refused += 1
             return web.Response(status=429, headers={"Retry-After": "1"}, text="too many requests")
         assert self._session is not None
-        transport = request.transport
-        if isinstance(transport, asyncio.Transport):
-            self._connections.add(transport)
+        transport = cast("asyncio.WriteTransport", request.transport)  # uvloop's is no subclass, but acts like one
+        self._connections.add(transport)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _OWN_HEADERS}
         body = await request.read() if request.body_exists else None
         url = f"{self._target}{request.raw_path}"
@@ -108,6 +107,5 @@ class FaultProxy:
         except ConnectionError:
             return web.Response(status=502)  # the client is gone, or was reset: nobody reads this
         finally:
-            if isinstance(transport, asyncio.Transport):
-                self._connections.discard(transport)
+            self._connections.discard(transport)
         return response

@@ -11,9 +11,10 @@ import json
 import time
 
 import uvloop
+from widgets import Gadget, Widget
+
 from controller_runtime import Context, Controller, Manager, Object, Request, make_logger
 from controller_runtime.api.k8s import Pod
-from widgets import Gadget, Widget
 
 
 def emit(event: str, **facts: object) -> None:

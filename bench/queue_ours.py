@@ -18,9 +18,10 @@ import sys
 from collections.abc import Awaitable, Callable
 
 import uvloop
+from prometheus_client import CollectorRegistry
+
 from controller_runtime import ObjectKey, WorkQueue
 from controller_runtime.workqueue import WorkQueueMetrics
-from prometheus_client import CollectorRegistry
 
 WORKERS = 10
 BATCH = 1000  # adds between two turns of the loop: a burst of events
@@ -32,7 +33,9 @@ def cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-async def work(queue: Queue, total: int, feed: Callable[[], Awaitable[None]], each: Callable[[ObjectKey], None] | None) -> None:
+async def work(
+    queue: Queue, total: int, feed: Callable[[], Awaitable[None]], each: Callable[[ObjectKey], None] | None
+) -> None:
     """Feed the queue; return when its workers have taken `total` keys."""
     left = total
     finished = asyncio.Event()

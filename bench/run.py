@@ -1,7 +1,7 @@
 """Measures this runtime beside Go's controller-runtime and writes docs/performance.md. bench/README.md says how to read it.
 
-    make bench                                  everything: some twenty minutes
-    make bench BENCH="--only queue,cold"        some of it; figures of earlier runs are kept
+make bench                                  everything: some twenty minutes
+make bench BENCH="--only queue,cold"        some of it; figures of earlier runs are kept
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import statistics
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import report
 import uvloop
@@ -31,6 +32,7 @@ QUEUE: Final = {"queue-adds": ("adds", 1_000_000), "queue-merges": ("merges", 1_
     "queue-requeue": ("requeue", 100_000),
     "queue-delays": ("delays", 100_000),
 }
+T = TypeVar("T")
 Rounds = dict[str, dict[str, list[Figures]]]
 """Figures of each round, by benchmark and contestant."""
 
@@ -111,7 +113,7 @@ async def measure(names: list[str], rounds: int, assets: Path | None, go: Path |
             save(results)
 
 
-def _in_turn(entries: dict[str, object], number: int) -> list[tuple[str, object]]:
+def _in_turn(entries: Mapping[str, T], number: int) -> list[tuple[str, T]]:
     """Return the entries in an order that changes from round to round."""
     ordered = list(entries.items())
     return ordered if number % 2 == 0 else ordered[::-1]
@@ -125,7 +127,8 @@ RESULTS: Final = CACHE / "results.json"
 
 
 def load() -> Rounds:
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    found: Rounds = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    return found
 
 
 def save(results: Rounds) -> None:

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 
 import contestant
 import widgets
-from controller_runtime.api.k8s import Pod
 from controlplane import Control
+
+from controller_runtime.api.k8s import Pod
 
 __all__ = ["SCENARIOS", "Command", "Figures", "Scenario"]
 
@@ -54,7 +55,9 @@ def _widgets(count: int, gadgets: int = 0) -> Callable[[Control], Awaitable[None
         objects = [widgets.widget(name) for name in _names(count)]
         await control.fill(widgets.Widget.resource, objects, widgets.status("none"))
         if gadgets:
-            owners = {obj["metadata"]["name"]: obj["metadata"]["uid"] for obj in await control.list(widgets.Widget.resource)}
+            owners = {
+                obj["metadata"]["name"]: obj["metadata"]["uid"] for obj in await control.list(widgets.Widget.resource)
+            }
             owned = [
                 widgets.gadget(f"gadget-{n:05}", owner, owners[owner])
                 for n, owner in zip(range(gadgets), itertools.cycle(sorted(owners)), strict=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+
 from controller_runtime import Condition, Model, Object, Resource
 
 __all__ = ["Gadget", "GadgetSpec", "Widget", "WidgetSpec", "WidgetStatus", "definition", "gadget", "pod", "widget"]
@@ -95,7 +96,9 @@ def widget(name: str) -> dict[str, Any]:
             "name": name,
             "namespace": NAMESPACE,
             "labels": {f"example.com/label-{n}": f"value-{n}" for n in range(4)},
-            "annotations": {"example.com/note": "An annotation of a usual length, as tools and people leave them. " * 3},
+            "annotations": {
+                "example.com/note": "An annotation of a usual length, as tools and people leave them. " * 3
+            },
         },
         "spec": {
             "sequence": 0,

@@ -37,6 +37,9 @@ from tikv_operator.pdclient.snapshot import PDSnapshot, changes, is_continued
 __all__ = ["PDHandle", "Renewable"]
 
 _LOST_AFTER: Final = 2  # failed polls in a row until PD counts as unreachable: one may be a leader change
+_TICK: Final = (
+    0.0001  # seconds: timers may fire so much early, and a rest that is shorter would be waited for in a circle
+)
 _LONGEST_BACKOFF: Final = 5  # times the busy interval: how often an unreachable PD is looked for
 
 
@@ -266,7 +269,7 @@ class PDHandle:
     async def _pause(self) -> None:
         """Sleep until the next poll is due; refresh() and hurry() can bring that forward meanwhile."""
         loop = asyncio.get_running_loop()
-        while (left := self._schedule.due(loop.time()) - loop.time()) > 0:
+        while (left := self._schedule.due(loop.time()) - loop.time()) > _TICK:
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):

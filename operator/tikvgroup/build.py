@@ -15,6 +15,7 @@ from controller_runtime.client import owner_reference
 from tikv_operator.api import Cluster, Feature, TiKV, TiKVGroup, TiKVSpec, TiKVTemplate
 from tikv_operator.common.features import enabled_features
 from tikv_operator.common.keys import (
+    ANNOTATION_DEFER_DELETE,
     FINALIZER,
     LABEL_INSTANCE_REVISION,
     LABEL_REVISION_HASH,
@@ -108,7 +109,7 @@ def tikv(
             namespace=group.metadata.namespace,
             resource_version=resource_version,
             labels=labels,
-            annotations=dict((template.metadata and template.metadata.annotations) or {}),
+            annotations=_annotations(template),
             finalizers=[FINALIZER],
             owner_references=[owner_reference(group)],
         ),
@@ -133,6 +134,13 @@ def controller_revision(group: TiKVGroup, *, name: str, data: bytes, digest: str
         data=msgspec.Raw(data),
         revision=revision,
     )
+
+
+def _annotations(template: TiKVTemplate) -> dict[str, str]:
+    """A mark for removal in a template would have each instance removed and replaced as soon as it is made, without end."""
+    annotations = dict((template.metadata and template.metadata.annotations) or {})
+    annotations.pop(ANNOTATION_DEFER_DELETE, None)
+    return annotations
 
 
 _EMPTY_STRUCTS: Final = ("server", "resources", "updateStrategy")

@@ -9,7 +9,7 @@ import pytest
 
 from controller_runtime.api import encode
 from helpers.group_world import make_cluster, make_group
-from tikv_operator.api import TiKVGroup
+from tikv_operator.api import TemplateMeta, TiKVGroup
 from tikv_operator.tikvgroup.build import Blueprint, controller_revision, headless_service, new_subdomain, tikv
 
 OWNER = {
@@ -150,3 +150,11 @@ def test_a_revision_carries_its_data_byte_for_byte() -> None:
         "data": json.loads(data),
         "revision": 3,
     }
+
+
+def test_a_mark_for_removal_in_a_template_is_not_passed_on() -> None:
+    annotations = {"core.pingcap.com/defer-delete": "false", "a": "b"}
+    group = make_group()
+    group.spec.template.metadata = TemplateMeta(annotations=annotations)
+    made = tikv(group, blueprint(group), name="basic-abc123", subdomain="basic-tikv-peer", topology=None)
+    assert made.metadata.annotations == {"a": "b"}

@@ -33,7 +33,7 @@ async def evict_leader(ctx: TiKVContext) -> Result:
         await _forget_store(ctx, ctx.pd)
         ctx.observe(LEADERS_EVICTED, True, STORE_NOT_EXIST, "store does not exist")
         return complete("store does not exist")
-    if ctx.evict_leaders:
+    if ctx.evict_leaders and not ctx.store.tombstone:  # which leads nothing, and from which PD refuses to evict
         return await _evict(ctx, ctx.pd, ctx.store)
     return await _release(ctx, ctx.pd, ctx.store)
 

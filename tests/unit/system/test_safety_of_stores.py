@@ -300,3 +300,16 @@ class TestAPodThatIsDown:
         assert "delete Pod basic-tikv-abc123" not in world.client.writes
         assert world.requeue is not None
         assert world.requeue.after == pytest.approx(1.0)
+
+
+class TestARemovalThatWasTakenBackTooLate:
+    async def test_ends_with_the_tikv_although_its_pod_had_to_be_recreated(self) -> None:
+        """PD refuses to evict leaders from a tombstone; that must not keep the TiKV from being let go, and replaced."""
+        tikv = make_tikv(offline=False, version="v8.1.1")
+        tikv.status = TiKVStatus(id="4", state="Removing")
+        world = Run(tikv, FakePD(make_store(state="Tombstone", node_state="Removed")), pod=make_pod())
+        world.pd.client.errors["begin_evict_leader"] = PDError("store 4 has been removed", status=410, retryable=False)
+        await world.run()
+        assert summary(world.tikv)["Offlined"] == "True/Completed"
+        await world.run()
+        assert world.tikv.metadata.deletion_timestamp

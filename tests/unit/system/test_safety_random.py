@@ -184,7 +184,7 @@ def manifests() -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+@pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_whatever_happens_nothing_is_lost_and_all_comes_to_rest(seed: int) -> None:
     async with whole_system(SETTINGS, WORLD) as system:
         story = Scenario(system.user, system.world, manifests(), timeout=120.0)

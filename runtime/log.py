@@ -3,16 +3,19 @@
 Every line carries `level`, `timestamp` and stable lower-case keys (`controller`, `namespace`, `name`, `reconcileID`).
 Secrets don't get into a log: values of keys that name one are masked, and so is what follows "Bearer" in any text.
 
+A line that cannot be written (the reader is gone, the disk is full) is lost, and nothing else: logging never raises.
+
 Concurrency: writing a line is synchronous and safe from any thread.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Final, TextIO, cast
+from typing import Any, Final, TextIO, cast, final
 
 import orjson
 import structlog
@@ -47,7 +50,7 @@ def make_logger(
     """
     stream = stream or sys.stderr
     logger = structlog.wrap_logger(
-        structlog.WriteLogger(stream),
+        structlog.WriteLogger(_lossy(stream)),
         processors=[*_shared(), _renderer(format, stream)],
         wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
         cache_logger_on_first_use=True,
@@ -76,10 +79,10 @@ def configure_logging(
     structlog.configure(
         processors=[*_shared(), _renderer(format, stream)],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(_lossy(stream)),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(_lossy(stream))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *_shared()],
@@ -89,6 +92,27 @@ def configure_logging(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(number, logging.WARNING))
+
+
+@final
+class _LossyStream:
+    """Passes text on; what cannot be written is dropped."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):  # ValueError: the stream was closed
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
+
+
+def _lossy(stream: TextIO) -> TextIO:
+    return cast("TextIO", _LossyStream(stream))
 
 
 def _shared() -> list[Processor]:

@@ -397,8 +397,9 @@ class Manager:
         if self._stop_requested.is_set():
             self.log.error("Second signal, exiting at once", signal=name)
             self._exit(1)
-        self.log.info("Signal received", signal=name)
+            return
         self._stop_requested.set()
+        self.log.info("Signal received", signal=name)
 
     # Parts
 

@@ -141,6 +141,29 @@ async def test_a_manifest_that_breaks_a_rule_is_refused_with_the_field_and_the_r
     assert "Traceback" not in err
 
 
+async def test_the_operator_ends_when_told_to_even_if_the_reader_of_its_log_is_gone(tmp_path: Path) -> None:
+    async with EmbeddedCluster(clock=SystemClock(), http=True) as cluster:
+        kubeconfig = tmp_path / "kubeconfig"
+        kubeconfig.write_text(cluster.kubeconfig())
+        addresses = ("--metrics-bind-address", "0", "--health-probe-bind-address", "0")
+        arguments = ("run", "--kubeconfig", str(kubeconfig), "--no-leader-elect", *addresses)
+        reader, writer = os.pipe()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tikv_operator",
+            *arguments,
+            stderr=writer,
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        )
+        os.close(writer)
+        await asyncio.to_thread(os.read, reader, 1)  # it runs: there are no CRDs, so it has something to say
+        os.close(reader)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(LIMIT):
+            assert await process.wait() == 0
+
+
 @pytest.mark.demo
 async def test_the_demo_reaches_all_its_end_states(tmp_path: Path) -> None:
     status, out, err = await run("demo", "--svg", str(tmp_path / "demo.svg"), home=tmp_path)

@@ -102,3 +102,22 @@ def test_the_process_wide_set_up_covers_other_libraries() -> None:
     logging.getLogger("aiohttp").info("chatter")
     assert [(line["event"], line["level"]) for line in lines(stream)] == [("ours", "info"), ("theirs 1", "warning")]
     assert lines(stream)[1]["logger"] == "aiohttp"
+
+
+class BrokenStream(io.StringIO):
+    """Its reader is gone."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("written", ["console", "json"])
+def test_a_log_that_nobody_reads_any_more_stops_nobody(written: str) -> None:
+    make_logger(format=written, stream=BrokenStream()).info("something happened", key="value")
+    stream = io.StringIO()
+    log = make_logger(format=written, stream=stream)
+    stream.close()
+    log.info("something happened")

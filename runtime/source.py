@@ -66,13 +66,18 @@ class KindSource:
         kind: a typed class or a `Resource`. It is declared to the cache; scope and indexes stay as others declared them.
         handler: turns events into keys.
         predicates: all must let an event through.
+        resync: seconds after which every cached object comes again as an event, for reconcilers that compare it with
+            something outside of the cluster; no request is made for that. 0 for never.
     """
 
-    def __init__(self, kind: type[Object] | Resource, handler: Handler, *predicates: Predicate) -> None:
+    def __init__(
+        self, kind: type[Object] | Resource, handler: Handler, *predicates: Predicate, resync: float = 0.0
+    ) -> None:
         self._kind = kind
         self._resource = kind if isinstance(kind, Resource) else kind.resource
         self._handler = handler
         self._predicates = predicates
+        self._resync = resync
 
     def __str__(self) -> str:
         return f"kind source: {self._resource}"
@@ -93,7 +98,7 @@ class KindSource:
             except Exception as error:  # noqa: BLE001 - a bug of one handler must not stop the kind's informer
                 self._complain("handler", error, event, feed)
 
-        registration = feed.cache.informer(self._kind).add_handler(on_event)
+        registration = feed.cache.informer(self._kind).add_handler(on_event, resync=self._resync)
         try:
             await registration.wait_synced()
             yield

@@ -266,11 +266,11 @@ class Cache:
     # Reading
 
     def caches(self, resource: Resource, namespace: str) -> bool:
-        """Return whether objects of this kind in this namespace can be read, as they are on the server."""
+        """Return whether objects of this kind in this namespace can be read, whatever their names are."""
         informer = self._informers.get(resource)
         if informer is None or not informer.synced or not informer.covers(namespace):
             return False
-        return not informer.metadata_only and informer.scope.transform is None and not informer.scope.fields
+        return not informer.metadata_only and not informer.scope.fields
 
     def entry(self, kind: Kind, key: ObjectKey) -> Entry | None:
         """Return the entry of an object, or None if there is no such object.

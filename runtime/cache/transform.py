@@ -8,9 +8,8 @@ drop what nobody in this process should read.
 
 A transform must be a pure function, and idempotent: an object may pass it again. It may drop or change anything but the
 object's kind, name, namespace, uid and resourceVersion. Indexes, predicates and selectors of reads see what it leaves, so do
-typed reads: a field that the type requires must stay. A client never leaves out an apply because of what such a cache holds.
-An update sends only what the caller changed, so what was dropped survives, except inside a list that the caller changed,
-which is sent whole: change lists with objects that were read live.
+typed reads: a field that the type requires must stay. An update sends only what the caller changed, so what was dropped
+survives, except inside a list that the caller changed, which is sent whole: change lists with objects that were read live.
 
 An object whose transform fails is kept out of the cache (one that was in it leaves it, as if deleted); that is counted in
 `informer_transform_errors_total` and logged with the object's name, each time.

@@ -31,17 +31,34 @@ from controller_runtime.client.errors import (
 )
 from controller_runtime.client.helpers import (
     AlreadyOwned,
+    Written,
     add_finalizer,
+    controller_of,
+    create_or_update,
     owner_reference,
     remove_finalizer,
+    remove_owner_reference,
     retry_on_conflict,
     set_controller_reference,
+    set_owner_reference,
 )
 from controller_runtime.client.http import HttpTransport
-from controller_runtime.client.interface import Client, Kind, Preconditions, Propagation, Reader, WatchEvent, Writer
+from controller_runtime.client.interface import (
+    Client,
+    FieldValidation,
+    Kind,
+    Preconditions,
+    Propagation,
+    Reader,
+    SubresourceClient,
+    WatchEvent,
+    Writer,
+)
 from controller_runtime.client.live import LiveClient
 from controller_runtime.client.metrics import ClientMetrics
+from controller_runtime.client.namespaced import NamespacedClient
 from controller_runtime.client.patch import Patch, json_patch, merge_diff, merge_patch
+from controller_runtime.client.ratelimit import RateLimit
 from controller_runtime.client.retry import RetryPolicy
 from controller_runtime.client.transport import Request, Response, Stream, Transport
 
@@ -59,6 +76,7 @@ __all__ = [
     "Conflict",
     "DecodeError",
     "Expired",
+    "FieldValidation",
     "Forbidden",
     "HttpTransport",
     "InternalError",
@@ -66,11 +84,13 @@ __all__ = [
     "Kind",
     "LiveClient",
     "MethodNotAllowed",
+    "NamespacedClient",
     "NotCached",
     "NotFound",
     "Patch",
     "Preconditions",
     "Propagation",
+    "RateLimit",
     "Reader",
     "Request",
     "RequestTimeout",
@@ -80,6 +100,7 @@ __all__ = [
     "ServiceUnavailable",
     "StatusCause",
     "Stream",
+    "SubresourceClient",
     "TooManyRequests",
     "Transport",
     "TransportError",
@@ -87,7 +108,10 @@ __all__ = [
     "UnsupportedMediaType",
     "WatchEvent",
     "Writer",
+    "Written",
     "add_finalizer",
+    "controller_of",
+    "create_or_update",
     "discover",
     "json_patch",
     "load_config",
@@ -95,6 +119,8 @@ __all__ = [
     "merge_patch",
     "owner_reference",
     "remove_finalizer",
+    "remove_owner_reference",
     "retry_on_conflict",
     "set_controller_reference",
+    "set_owner_reference",
 ]

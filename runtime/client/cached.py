@@ -19,7 +19,7 @@ from controller_runtime.api.meta import Object, encode, source_of
 from controller_runtime.api.resource import ObjectKey, Resource
 from controller_runtime.api.selectors import Selector
 from controller_runtime.client.applied import AppliedMemory, CachedState
-from controller_runtime.client.interface import Kind, Preconditions, Propagation, WatchEvent
+from controller_runtime.client.interface import FieldValidation, Kind, Preconditions, Propagation, WatchEvent
 from controller_runtime.client.live import LiveClient
 from controller_runtime.client.objects import Untyped, apply_body, as_object, key_of, missing, resource_of
 from controller_runtime.client.patch import Patch
@@ -75,6 +75,16 @@ class CachedClient:
     @property
     def field_manager(self) -> str:
         return self._live.field_manager
+
+    def with_options(
+        self,
+        *,
+        field_manager: str | None = None,
+        dry_run: bool = False,
+        field_validation: FieldValidation | None = None,
+    ) -> CachedClient:
+        live = self._live.with_options(field_manager=field_manager, dry_run=dry_run, field_validation=field_validation)
+        return CachedClient(live, self._cache)
 
     # Reads
 
@@ -167,7 +177,8 @@ class CachedClient:
                     self._live.metrics.suppressed(str(resource), "apply")
             else:
                 raw = await self._live.apply_raw(resource, key, encode(body), force, subresource)
-                attempt.sent(raw)
+                if not self._live.dry_run:
+                    attempt.sent(raw)
                 self._take_over(resource, raw, subresource)
         return as_object(type(obj), raw) if isinstance(obj, Object) else as_object(resource, raw)
 
@@ -184,6 +195,38 @@ class CachedClient:
         self._applied.forget(resource, key)
         # An object that finalizers or a grace period keep alive comes back with its deletionTimestamp.
         self._take_over(resource, await self._live.delete_raw(kind, key, grace_period, preconditions, propagation))
+
+    async def delete_all_of(
+        self,
+        kind: Kind,
+        *,
+        namespace: str = "",
+        labels: Selector | None = None,
+        grace_period: int | None = None,
+        propagation: Propagation | None = None,
+    ) -> None:
+        # The watch brings what it did: the answer names the objects, not which of them are gone for good.
+        await self._live.delete_all_of(
+            kind, namespace=namespace, labels=labels, grace_period=grace_period, propagation=propagation
+        )
+
+    # Subresources
+
+    @overload
+    async def get_subresource(self, kind: Kind, key: ObjectKey, subresource: str, body: type[T]) -> T: ...
+    @overload
+    async def get_subresource(self, kind: Kind, key: ObjectKey, subresource: str, body: Resource) -> Untyped: ...
+    async def get_subresource(
+        self, kind: Kind, key: ObjectKey, subresource: str, body: type[T] | Resource
+    ) -> T | Untyped:
+        return await self._live.get_subresource(kind, key, subresource, body)
+
+    @overload
+    async def create_subresource(self, kind: Kind, key: ObjectKey, subresource: str, body: T) -> T: ...
+    @overload
+    async def create_subresource(self, kind: Kind, key: ObjectKey, subresource: str, body: Untyped) -> Untyped: ...
+    async def create_subresource(self, kind: Kind, key: ObjectKey, subresource: str, body: T | Untyped) -> T | Untyped:
+        return await self._live.create_subresource(kind, key, subresource, body)
 
     # Watches
 
@@ -215,6 +258,6 @@ class CachedClient:
         return written
 
     def _take_over(self, resource: Resource, raw: bytes, subresource: str = "") -> None:
-        """Hand an answer to the cache; that of any subresource but the status is another kind of object."""
-        if subresource in ("", "status"):
+        """Hand an answer to the cache, unless nothing was written, or the object of a subresource is of another kind."""
+        if subresource in ("", "status") and not self._live.dry_run:
             self._cache.accept(resource, raw)

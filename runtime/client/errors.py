@@ -206,6 +206,10 @@ _BY_CODE: dict[int, type[ApiError]] = {
 }
 
 _MAX_TEXT = 1024
+_FAIRNESS = (
+    ("flowSchemaUID", "x-kubernetes-pf-flowschema-uid"),
+    ("priorityLevelUID", "x-kubernetes-pf-prioritylevel-uid"),
+)
 
 
 class _StatusDetails(msgspec.Struct, rename="camel"):
@@ -235,7 +239,11 @@ def error_from_response(status: int, headers: dict[str, str] | Any, body: bytes)
     if parsed.kind != "Status":
         text = body[:_MAX_TEXT].decode("utf-8", "replace").strip() or f"HTTP status {status}"
         return _BY_CODE.get(status, ApiError)(text, code=status, retry_after=retry_after)
-    return _build(parsed, status, retry_after)
+    error = _build(parsed, status, retry_after)
+    for name, header in _FAIRNESS:
+        if status == 429 and headers.get(header):
+            error.details = {**error.details, name: headers[header]}
+    return error
 
 
 def error_from_status(raw: bytes) -> ApiError:

@@ -1,25 +1,34 @@
-"""Owner references, finalizers and retries on conflict: what nearly every reconciler needs."""
+"""Owner references, finalizers, create-or-update and retries on conflict: what nearly every reconciler needs."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from controller_runtime.api.meta import Object, OwnerReference
 from controller_runtime.client.errors import ClientError, Conflict
+from controller_runtime.client.interface import Client
 
 __all__ = [
     "AlreadyOwned",
+    "Written",
     "add_finalizer",
+    "controller_of",
+    "create_or_update",
     "owner_reference",
     "remove_finalizer",
+    "remove_owner_reference",
     "retry_on_conflict",
     "set_controller_reference",
+    "set_owner_reference",
 ]
 
 R = TypeVar("R")
+T = TypeVar("T", bound=Object)
+
+Written = Literal["created", "updated", "unchanged"]
 
 _ATTEMPTS: Final = 5
 _PAUSE: Final = 0.01
@@ -62,20 +71,34 @@ def set_controller_reference(owner: Object, obj: Object) -> None:
         ValueError: the owner is in another namespace, or `obj` is cluster-scoped and its owner is not; the garbage
             collector would delete `obj`. Or `owner` has no uid.
     """
-    namespace = owner.metadata.namespace
-    if owner.resource.namespaced and (not obj.resource.namespaced or namespace != obj.metadata.namespace):
-        msg = f"{owner.kind} {owner.key} cannot own {obj.kind} {obj.key}: an owner is in the same namespace"
-        raise ValueError(msg)
     reference = owner_reference(owner)
+    existing = controller_of(obj)
+    if existing is not None and not _same_owner(existing, reference):
+        msg = f"{obj.kind} {obj.key} is already controlled by {existing.kind} {existing.name}"
+        raise AlreadyOwned(msg)
+    _put_reference(owner, obj, reference)
+
+
+def set_owner_reference(owner: Object, obj: Object) -> None:
+    """Make `owner` one of the owners of `obj`, which goes with the last of them; an earlier reference to it is replaced.
+
+    Raises:
+        ValueError: as `set_controller_reference`.
+    """
+    _put_reference(owner, obj, owner_reference(owner, controller=False))
+
+
+def remove_owner_reference(owner: Object, obj: Object) -> bool:
+    """Remove the reference to `owner` from `obj`; return whether it was there."""
     references = obj.metadata.owner_references
-    for position, existing in enumerate(references):
-        if _same_owner(existing, reference):
-            references[position] = reference
-            return
-        if existing.controller:
-            msg = f"{obj.kind} {obj.key} is already controlled by {existing.kind} {existing.name}"
-            raise AlreadyOwned(msg)
-    references.append(reference)
+    wanted = (owner.resource.group, owner.kind, owner.metadata.name)
+    obj.metadata.owner_references = [reference for reference in references if _identity(reference) != wanted]
+    return len(obj.metadata.owner_references) != len(references)
+
+
+def controller_of(obj: Object) -> OwnerReference | None:
+    """Return the reference to the owner that manages `obj`, or None."""
+    return next((reference for reference in obj.metadata.owner_references if reference.controller), None)
 
 
 def add_finalizer(obj: Object, name: str) -> bool:
@@ -108,5 +131,51 @@ async def retry_on_conflict(fn: Callable[[], Awaitable[R]], *, attempts: int = _
     return await fn()
 
 
+async def create_or_update(client: Client, obj: T, mutate: Callable[[T], None]) -> tuple[T, Written]:
+    """Bring an object into the state that `mutate` makes of it, and return it with what was done.
+
+    For objects of which others own most: what they set stays. `Client.apply` is the better choice where this program can
+    say which fields are its own.
+
+    Args:
+        obj: says which object, and what a new one is made of.
+        mutate: changes the object as it is on the server (or `obj`, if there is none) to what it should be. What it sets
+            to something that the server changes again (defaults, normal forms) leads to a write each time.
+
+    Raises:
+        AlreadyExists: the client's cache did not know the object yet. Run again.
+        Conflict: it has changed since it was read. Run again.
+        ValueError: `mutate` changed the name or the namespace; nothing was sent.
+    """
+    found = await client.find(type(obj), obj.key)
+    wanted = obj if found is None else found
+    key = wanted.key
+    mutate(wanted)
+    if wanted.key != key:
+        msg = f"{obj.kind} {key}: mutate must not change the name or namespace, to {wanted.key}"
+        raise ValueError(msg)
+    if found is None:
+        return await client.create(wanted), "created"
+    written = await client.update(wanted)
+    return written, "unchanged" if written is wanted else "updated"
+
+
+def _put_reference(owner: Object, obj: Object, reference: OwnerReference) -> None:
+    namespace = owner.metadata.namespace
+    if owner.resource.namespaced and (not obj.resource.namespaced or namespace != obj.metadata.namespace):
+        msg = f"{owner.kind} {owner.key} cannot own {obj.kind} {obj.key}: an owner is in the same namespace"
+        raise ValueError(msg)
+    references = obj.metadata.owner_references
+    for position, existing in enumerate(references):
+        if _same_owner(existing, reference):
+            references[position] = reference
+            return
+    references.append(reference)
+
+
+def _identity(reference: OwnerReference) -> tuple[str, str, str]:
+    return reference.api_version.rpartition("/")[0], reference.kind, reference.name
+
+
 def _same_owner(a: OwnerReference, b: OwnerReference) -> bool:
-    return (a.api_version.rpartition("/")[0], a.kind, a.name) == (b.api_version.rpartition("/")[0], b.kind, b.name)
+    return _identity(a) == _identity(b)

@@ -20,7 +20,18 @@ from controller_runtime.api.resource import ObjectKey, Resource
 from controller_runtime.api.selectors import Selector
 from controller_runtime.client.patch import Patch
 
-__all__ = ["Client", "Kind", "Preconditions", "Propagation", "Reader", "Untyped", "WatchEvent", "Writer"]
+__all__ = [
+    "Client",
+    "FieldValidation",
+    "Kind",
+    "Preconditions",
+    "Propagation",
+    "Reader",
+    "SubresourceClient",
+    "Untyped",
+    "WatchEvent",
+    "Writer",
+]
 
 T = TypeVar("T", bound=Object)
 O_co = TypeVar("O_co", covariant=True)
@@ -28,6 +39,7 @@ O_co = TypeVar("O_co", covariant=True)
 Untyped = dict[str, Any]
 Kind = type[Object] | Resource
 Propagation = Literal["Background", "Foreground", "Orphan"]
+FieldValidation = Literal["Ignore", "Warn", "Strict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +187,78 @@ class Writer(Protocol):
         """
         ...
 
+    async def delete_all_of(
+        self,
+        kind: Kind,
+        *,
+        namespace: str = "",
+        labels: Selector | None = None,
+        grace_period: int | None = None,
+        propagation: Propagation | None = None,
+    ) -> None:
+        """Ask the server, in one request, to delete all objects of a kind that match; in one namespace, if it has any.
 
-class Client(Reader, Writer, Protocol):
+        Raises:
+            ValueError: the kind has namespaces and none is given.
+        """
+        ...
+
+
+class SubresourceClient(Protocol):
+    """Subresources whose bodies are objects of their own kind: a scale, an eviction, a token. They are never cached.
+
+    Those that are a part of the object itself, like its status, are a parameter of the ordinary calls. A change of a scale
+    is a patch of its `Resource`, so that the answer is untyped: `client.patch(Deployment.resource, ..., subresource="scale")`.
+    """
+
+    @overload
+    async def get_subresource(self, kind: Kind, key: ObjectKey, subresource: str, body: type[T]) -> T: ...
+    @overload
+    async def get_subresource(self, kind: Kind, key: ObjectKey, subresource: str, body: Resource) -> Untyped: ...
+    async def get_subresource(
+        self, kind: Kind, key: ObjectKey, subresource: str, body: type[T] | Resource
+    ) -> T | Untyped:
+        """Return the subresource of one object, e.g. its `scale`.
+
+        Args:
+            kind: of the object.
+            body: the kind of the subresource.
+        """
+        ...
+
+    @overload
+    async def create_subresource(self, kind: Kind, key: ObjectKey, subresource: str, body: T) -> T: ...
+    @overload
+    async def create_subresource(self, kind: Kind, key: ObjectKey, subresource: str, body: Untyped) -> Untyped: ...
+    async def create_subresource(self, kind: Kind, key: ObjectKey, subresource: str, body: T | Untyped) -> T | Untyped:
+        """Send `body` to the subresource of one object, e.g. an `eviction`; its name is the object's if it has none.
+
+        Returns what the server answered; `body` itself if that is no more than a success.
+
+        Raises:
+            TooManyRequests: (evictions) a disruption budget forbids it now.
+        """
+        ...
+
+
+class Client(Reader, Writer, SubresourceClient, Protocol):
     """All of it. `live` reads past the cache (of a live client it is the client itself)."""
+
+    def with_options(
+        self,
+        *,
+        field_manager: str | None = None,
+        dry_run: bool = False,
+        field_validation: FieldValidation | None = None,
+    ) -> Client:
+        """Return a client that asks for something else with its writes, and shares everything else with this one.
+
+        Args:
+            field_manager: the name under which fields are recorded; the same one if it is left out.
+            dry_run: the server checks all writes and carries out none. This cannot be undone.
+            field_validation: what the server does about unknown and duplicate fields of a create, update or patch.
+        """
+        ...
 
     @property
     def live(self) -> Client: ...

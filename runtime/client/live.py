@@ -12,10 +12,13 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar, overload
 
-from controller_runtime.api.meta import Object, decode, encode
+import msgspec
+
+from controller_runtime.api.meta import Object, decode, encode, to_builtins
 from controller_runtime.api.resource import ObjectKey, Resource
 from controller_runtime.api.selectors import Selector
 from controller_runtime.client.discovery import Discovery
@@ -25,11 +28,12 @@ from controller_runtime.client.errors import (
     error_from_response,
     error_from_status,
 )
-from controller_runtime.client.interface import Kind, Preconditions, Propagation, WatchEvent
+from controller_runtime.client.interface import FieldValidation, Kind, Preconditions, Propagation, WatchEvent
 from controller_runtime.client.metrics import ClientMetrics
 from controller_runtime.client.objects import Untyped, apply_body, as_object, key_of, resource_of
 from controller_runtime.client.paging import read_all
 from controller_runtime.client.patch import APPLY, MERGE_PATCH, Patch
+from controller_runtime.client.ratelimit import RateLimit
 from controller_runtime.client.retry import RetryPolicy
 from controller_runtime.client.transport import Request, Response, Transport
 from controller_runtime.client.update import update_body
@@ -43,6 +47,23 @@ _JSON: Final = "application/json"
 _WATCH_SILENCE: Final = 90.0  # bookmarks come once a minute
 
 
+@dataclass(frozen=True, slots=True)
+class _WriteOptions:
+    """What is asked with every write."""
+
+    field_manager: str
+    dry_run: bool = False
+    field_validation: FieldValidation | None = None
+
+    def params(self, *, validated: bool = True) -> tuple[tuple[str, str], ...]:
+        params = [("fieldManager", self.field_manager)]
+        if self.dry_run:
+            params.append(("dryRun", "All"))
+        if validated and self.field_validation is not None:
+            params.append(("fieldValidation", self.field_validation))
+        return tuple(params)
+
+
 class LiveClient:
     """See the module docstring; it satisfies `controller_runtime.client.interface.Client`.
 
@@ -50,6 +71,8 @@ class LiveClient:
         transport: carries the bytes; it stays the caller's to close.
         field_manager: the name under which this program's fields are recorded.
         retries: which requests are repeated.
+        rate_limit: how fast requests may be sent; None, the default, leaves that to the server, which knows better (its
+            priority and fairness answers with 429). May be shared by clients.
         timeout: seconds for one attempt of a request.
         chance: random numbers in [0, 1) for jitter.
     """
@@ -61,13 +84,15 @@ class LiveClient:
         field_manager: str,
         metrics: ClientMetrics | None = None,
         retries: RetryPolicy = RetryPolicy(),  # noqa: B008 - immutable
+        rate_limit: RateLimit | None = None,
         timeout: float = 30.0,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._transport = transport
-        self._field_manager = field_manager
+        self._options = _WriteOptions(field_manager)
         self._metrics = metrics
         self._retries = retries
+        self._rate_limit = rate_limit
         self._timeout = timeout
         self._chance = chance
         self._discovery = Discovery(transport)
@@ -78,7 +103,27 @@ class LiveClient:
 
     @property
     def field_manager(self) -> str:
-        return self._field_manager
+        return self._options.field_manager
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether the server is asked to check all writes and carry out none."""
+        return self._options.dry_run
+
+    def with_options(
+        self,
+        *,
+        field_manager: str | None = None,
+        dry_run: bool = False,
+        field_validation: FieldValidation | None = None,
+    ) -> LiveClient:
+        client = copy(self)
+        client._options = _WriteOptions(
+            field_manager=self._options.field_manager if field_manager is None else field_manager,
+            dry_run=self._options.dry_run or dry_run,
+            field_validation=field_validation or self._options.field_validation,
+        )
+        return client
 
     @property
     def transport(self) -> Transport:
@@ -149,7 +194,7 @@ class LiveClient:
         request = Request(
             method="POST",
             path=resource.path(obj.metadata.namespace),
-            params=self._manager(),
+            params=self._options.params(),
             body=encode(obj),
             content_type=_JSON,
         )
@@ -173,7 +218,7 @@ class LiveClient:
     async def patch(
         self, kind: type[T] | Resource, key: ObjectKey, patch: Patch, *, subresource: str = ""
     ) -> T | Untyped:
-        return as_object(kind, await self._patch(resource_of(kind), key, patch, subresource, self._manager()))
+        return as_object(kind, await self._patch(resource_of(kind), key, patch, subresource, self._options.params()))
 
     @overload
     async def apply(self, obj: T, *, force: bool = True, subresource: str = "") -> T: ...
@@ -186,7 +231,8 @@ class LiveClient:
 
     async def apply_raw(self, resource: Resource, key: ObjectKey, body: bytes, force: bool, subresource: str) -> bytes:
         """Send an apply whose body is ready, and return the object's JSON."""
-        params = (*self._manager(), ("force", "true" if force else "false"))
+        # The server is always strict about the fields of an apply.
+        params = (*self._options.params(validated=False), ("force", "true" if force else "false"))
         return await self._patch(resource, key, Patch(APPLY, body), subresource, params)
 
     async def resource_of_object(self, obj: Object | Untyped) -> Resource:
@@ -213,6 +259,34 @@ class LiveClient:
         propagation: Propagation | None = None,
     ) -> bytes:
         """Like `delete`; returns the server's answer: the object as it is now if it is still there, else a Status."""
+        body = self._delete_options(grace_period, preconditions, propagation)
+        return await self._object("DELETE", resource_of(kind), key, body=body, content_type=_JSON)
+
+    async def delete_all_of(
+        self,
+        kind: Kind,
+        *,
+        namespace: str = "",
+        labels: Selector | None = None,
+        grace_period: int | None = None,
+        propagation: Propagation | None = None,
+    ) -> None:
+        resource = resource_of(kind)
+        if resource.namespaced and not namespace:
+            msg = f"delete all {resource}: a namespace is missing; the server empties one at a time"
+            raise ValueError(msg)
+        request = Request(
+            method="DELETE",
+            path=resource.path(namespace),
+            params=selection(labels),
+            body=self._delete_options(grace_period, None, propagation),
+            content_type=_JSON,
+        )
+        await self._send(request)
+
+    def _delete_options(
+        self, grace_period: int | None, preconditions: Preconditions | None, propagation: Propagation | None
+    ) -> bytes:
         options: Untyped = {"apiVersion": "v1", "kind": "DeleteOptions"}
         if grace_period is not None:
             options["gracePeriodSeconds"] = grace_period
@@ -221,7 +295,42 @@ class LiveClient:
         if preconditions is not None:
             required = {"uid": preconditions.uid, "resourceVersion": preconditions.resource_version}
             options["preconditions"] = {name: value for name, value in required.items() if value}
-        return await self._object("DELETE", resource_of(kind), key, body=encode(options), content_type=_JSON)
+        if self._options.dry_run:
+            options["dryRun"] = ["All"]
+        return encode(options)
+
+    # Subresources that are objects of their own
+
+    @overload
+    async def get_subresource(self, kind: Kind, key: ObjectKey, subresource: str, body: type[T]) -> T: ...
+    @overload
+    async def get_subresource(self, kind: Kind, key: ObjectKey, subresource: str, body: Resource) -> Untyped: ...
+    async def get_subresource(
+        self, kind: Kind, key: ObjectKey, subresource: str, body: type[T] | Resource
+    ) -> T | Untyped:
+        return as_object(body, await self._object("GET", resource_of(kind), key, subresource))
+
+    @overload
+    async def create_subresource(self, kind: Kind, key: ObjectKey, subresource: str, body: T) -> T: ...
+    @overload
+    async def create_subresource(self, kind: Kind, key: ObjectKey, subresource: str, body: Untyped) -> Untyped: ...
+    async def create_subresource(self, kind: Kind, key: ObjectKey, subresource: str, body: T | Untyped) -> T | Untyped:
+        whole = to_builtins(body)
+        metadata = {"name": key.name, **({"namespace": key.namespace} if key.namespace else {})}
+        whole["metadata"] = {**metadata, **(whole.get("metadata") or {})}
+        raw = await self._object(
+            "POST",
+            resource_of(kind),
+            key,
+            subresource,
+            params=self._options.params(),
+            body=encode(whole),
+            content_type=_JSON,
+        )
+        answer: Untyped = msgspec.json.decode(raw, type=dict)
+        if answer.get("kind") == "Status":  # "done", and nothing more to tell
+            return body
+        return as_object(type(body), raw) if isinstance(body, Object) else answer
 
     # Watches
 
@@ -263,9 +372,6 @@ class LiveClient:
 
     # Requests
 
-    def _manager(self) -> tuple[tuple[str, str], ...]:
-        return (("fieldManager", self._field_manager),)
-
     async def _patch(
         self,
         resource: Resource,
@@ -296,6 +402,7 @@ class LiveClient:
             attempt += 1
             failure: Response | TransportError
             try:
+                await self._wait_for_turn(request.method)
                 failure = await self._transport.request(request)
                 if failure.status < 300:
                     return failure.body
@@ -310,6 +417,14 @@ class LiveClient:
                 code = failure.status if isinstance(failure, Response) else None
                 self._metrics.retried(getattr(self._transport, "host", ""), request.method, code)
             await asyncio.sleep(delay)
+
+    async def _wait_for_turn(self, method: str) -> None:
+        if self._rate_limit is not None:
+            delay = self._rate_limit.reserve(asyncio.get_running_loop().time())
+            if self._metrics is not None:
+                self._metrics.limited(getattr(self._transport, "host", ""), method, delay)
+            if delay > 0:
+                await asyncio.sleep(delay)
 
 
 async def _events(kind: Any, lines: AsyncIterator[bytes]) -> AsyncGenerator[WatchEvent[Any], None]:

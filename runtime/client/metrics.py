@@ -39,6 +39,13 @@ class ClientMetrics:
             ("code", "verb", "host"),
             registry=registry,
         )
+        self._limited = Histogram(
+            "rest_client_rate_limiter_duration_seconds",
+            "How long requests were held back by the client's own rate limit, by verb and host",
+            ("verb", "host"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self._suppressed = Counter(
             "rest_client_writes_suppressed",
             "Writes that were not sent because they would have changed nothing, by resource and verb",
@@ -53,6 +60,9 @@ class ClientMetrics:
 
     def retried(self, host: str, method: str, code: int | None) -> None:
         self._retries.labels("<error>" if code is None else str(code), method, host).inc()
+
+    def limited(self, host: str, method: str, seconds: float) -> None:
+        self._limited.labels(method, host).observe(seconds)
 
     def suppressed(self, resource: str, verb: str) -> None:
         self._suppressed.labels(resource, verb).inc()

@@ -36,6 +36,7 @@ class FakeInformer:
         self.resource = resource
         self.has_synced = asyncio.Event()
         self.trouble: str | None = None
+        self.resync = 0.0
         self.registrations: list[FakeRegistration] = []
         self.entries: dict[ObjectKey, Entry] = {}
 
@@ -46,7 +47,8 @@ class FakeInformer:
     def health(self) -> str | None:
         return self.trouble
 
-    def add_handler(self, handler: Handler) -> FakeRegistration:
+    def add_handler(self, handler: Handler, *, resync: float = 0.0) -> FakeRegistration:
+        self.resync = resync
         registration = FakeRegistration(self, handler)
         self.registrations.append(registration)
         for entry in self.entries.values():

@@ -1,7 +1,7 @@
 """An operator author's file, as `mypy --strict` sees it: never run, every type that matters is asserted.
 
-It uses the public packages only: the facade, `controller_runtime.api.k8s`, `client`, `envtest`, `handler`, `predicate` and
-`task`. What must *not* pass is in misuse.py.
+It uses the public packages only: the facade, `controller_runtime.api.k8s`, `cache`, `client`, `envtest`, `handler`,
+`predicate` and `task`. What must *not* pass is in misuse.py.
 """
 
 from __future__ import annotations
@@ -50,7 +50,20 @@ from controller_runtime import (
     set_controller_reference,
 )
 from controller_runtime.api.k8s import ConfigMap, Pod, PodSpec
-from controller_runtime.client import Preconditions, WatchEvent, merge_patch, retry_on_conflict
+from controller_runtime.cache import Informer, keep_fields
+from controller_runtime.client import (
+    LiveClient,
+    NamespacedClient,
+    Preconditions,
+    RateLimit,
+    Transport,
+    WatchEvent,
+    Written,
+    controller_of,
+    create_or_update,
+    merge_patch,
+    retry_on_conflict,
+)
 from controller_runtime.envtest import EmbeddedCluster, run_virtual
 from controller_runtime.handler import Enqueue, each_state
 from controller_runtime.predicate import Predicate, and_, label_selector, not_, spec_or_lifecycle_changed
@@ -91,6 +104,17 @@ class Widget(Object):
     status: WidgetStatus | None = None
 
 
+class Scale(Object):
+    resource = Resource(group="autoscaling", version="v1", kind="Scale", plural="scales")
+
+
+class WidgetView(Object):
+    """A widget without what nobody reads here."""
+
+    resource = Widget.resource
+    status: WidgetStatus | None = None
+
+
 GADGETS = Resource(group="example.com", version="v1", kind="Gadget", plural="gadgets", namespaced=False)
 KEY = ObjectKey("default", "a")
 
@@ -106,6 +130,7 @@ def objects() -> None:
     assert_type(KEY.namespace, str)
     assert_type(add_finalizer(widget, "example.com/widget"), bool)
     set_controller_reference(widget, ConfigMap())
+    assert_type(controller_of(widget), OwnerReference | None)
 
 
 # The client
@@ -141,12 +166,40 @@ async def writes(client: Client, widget: Widget) -> None:
     assert_type(await client.patch(GADGETS, KEY, merge_patch({})), dict[str, Any])
     await client.delete(Widget, KEY, preconditions=Preconditions(uid=widget.metadata.uid), propagation="Foreground")
 
+    await client.delete_all_of(Widget, namespace="default", labels=selector({"app": "widget"}))
+    assert_type(await client.get_subresource(Widget, KEY, "scale", Scale), Scale)
+    assert_type(await client.get_subresource(Widget, KEY, "scale", Scale.resource), dict[str, Any])
+    assert_type(await client.create_subresource(Pod, KEY, "eviction", {"kind": "Eviction"}), dict[str, Any])
+    assert_type(client.with_options(dry_run=True, field_validation="Strict"), Client)
+
+    def recolour(obj: Widget) -> None:
+        obj.spec.colour = "red"
+
+    written, what = await create_or_update(client, widget, recolour)
+    assert_type(written, Widget)
+    assert_type(what, Written)
+
     async def grow() -> Widget:
         newest = await client.live.get(Widget, KEY)
         newest.spec.size += 1
         return await client.update(newest)
 
     assert_type(await retry_on_conflict(grow), Widget)
+
+
+async def other_clients(transport: Transport, client: Client) -> None:
+    live = LiveClient(transport, field_manager="widgets", rate_limit=RateLimit(rate=20.0, burst=30))
+    assert_type(live.with_options(field_manager="other"), LiveClient)
+    here: Client = NamespacedClient(client, "default")
+    assert_type(await here.get(Widget, ObjectKey("", "a")), Widget)
+
+
+def caches(cache: Cache) -> None:
+    view = keep_fields(WidgetView)
+    assert_type(cache.declare(Widget, fields="metadata.namespace=default", transform=view), Informer)
+    with cache.use(GADGETS, metadata_only=True) as gadgets:
+        assert_type(gadgets, Informer)
+        gadgets.add_handler(lambda event: None, resync=600.0).remove()
 
 
 # Reconcilers and controllers

@@ -68,6 +68,11 @@ class TestKindSource:
             ("new", 0, 0),
         ]
 
+    async def test_it_asks_for_a_resync_of_its_own(self) -> None:
+        bench = Bench()
+        async with bench.started(KindSource(Widget, enqueue_object, resync=600.0)):
+            assert bench.cache.informer(Widget).resync == 600.0
+
     async def test_a_handler_may_choose_the_priority(self) -> None:
         def urgently(event: CacheEvent, enqueue: Enqueue) -> None:
             enqueue(event.key, after=3, priority=50)

@@ -155,11 +155,6 @@ async def test_a_transform_may_see_its_own_result() -> None:
     assert keep(once) == once
 
 
-async def test_no_apply_is_left_out_because_of_what_a_transform_left() -> None:
-    async with running(full(config_map("a", 3)), transform=keep_fields(JustMode)) as world:
-        assert not world.cache.caches(NS, "ns")
-
-
 @pytest.mark.parametrize("wrong", ["raises", "renames", "is no JSON", "has no metadata"])
 async def test_an_object_whose_transform_fails_is_kept_out_visibly_and_the_others_get_through(wrong: str) -> None:
     def transform(obj: bytes) -> bytes:

@@ -13,10 +13,13 @@ from controller_runtime.client import (
     Conflict,
     NotFound,
     add_finalizer,
+    controller_of,
     owner_reference,
     remove_finalizer,
+    remove_owner_reference,
     retry_on_conflict,
     set_controller_reference,
+    set_owner_reference,
 )
 
 
@@ -116,3 +119,29 @@ async def test_any_other_error_is_raised_at_once() -> None:
     with pytest.raises(NotFound):
         await retry_on_conflict(missing)
     assert calls == 1
+
+
+def test_a_plain_owner_stands_beside_the_controller_and_goes_alone() -> None:
+    obj = child()
+    set_controller_reference(pod("boss", "u1"), obj)
+    set_owner_reference(pod("friend", "u2"), obj)
+    set_owner_reference(pod("friend", "u3"), obj)
+    assert [(owner.name, owner.uid, owner.controller) for owner in obj.metadata.owner_references] == [
+        ("boss", "u1", True),
+        ("friend", "u3", None),
+    ]
+    controller = controller_of(obj)
+    assert controller is not None
+    assert controller.name == "boss"
+    assert remove_owner_reference(pod("friend", "any"), obj)
+    assert not remove_owner_reference(pod("friend", "any"), obj)
+    assert [owner.name for owner in obj.metadata.owner_references] == ["boss"]
+    assert controller_of(child()) is None
+
+
+def test_an_earlier_owner_may_not_hide_another_controller() -> None:
+    obj = child(
+        owner_reference(pod("friend", "u2"), controller=False), owner_reference(pod("boss", "u1"), controller=True)
+    )
+    with pytest.raises(AlreadyOwned, match="already controlled by Pod boss"):
+        set_controller_reference(pod("friend", "u2"), obj)

@@ -161,7 +161,8 @@ async def test_the_operator_ends_when_told_to_even_if_the_reader_of_its_log_is_g
         os.close(reader)
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(LIMIT):
-            assert await process.wait() == 0
+            # Python itself says 120 when its last flush of standard error fails.
+            assert await process.wait() in {0, 120}
 
 
 @pytest.mark.demo

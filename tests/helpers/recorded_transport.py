@@ -13,12 +13,14 @@ class RecordedTransport:
 
     Attributes:
         requests: method and path of each request, without watches.
+        watched: the path of each watch.
         watcher: called with each request before it is passed on; what it raises comes instead of an answer.
     """
 
     def __init__(self, inner: Transport) -> None:
         self.inner = inner
         self.requests: list[tuple[str, str]] = []
+        self.watched: list[str] = []
         self.watcher: Callable[[Request], None] | None = None
 
     async def request(self, request: Request) -> Response:
@@ -28,6 +30,7 @@ class RecordedTransport:
         return await self.inner.request(request)
 
     def stream(self, request: Request) -> AbstractAsyncContextManager[Stream]:
+        self.watched.append(request.path)
         return self.inner.stream(request)
 
     async def close(self) -> None:

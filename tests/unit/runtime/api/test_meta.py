@@ -59,6 +59,14 @@ def test_reading_ignores_what_it_does_not_know() -> None:
     assert widget.spec.replica_count == 2
 
 
+def test_null_means_absent() -> None:
+    widget = decode(Widget, b'{"metadata":{"name":"a","labels":null},"spec":{"replicaCount":2}}', remember=True)
+    assert widget.metadata.labels == {}
+    assert source_of(widget) is not None
+    with pytest.raises(msgspec.ValidationError, match=r"got `str` - at `\$.spec.replicaCount`"):
+        decode(Widget, b'{"metadata":{"labels":null},"spec":{"replicaCount":"three"}}')
+
+
 def test_reading_refuses_a_wrong_type_with_its_path() -> None:
     with pytest.raises(msgspec.ValidationError, match=r"Expected `int`, got `str` - at `\$.spec.replicaCount`"):
         decode(Widget, b'{"spec":{"replicaCount":"three"}}')

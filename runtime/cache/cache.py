@@ -10,6 +10,7 @@ Concurrency: for one event loop. `run` owns every task of every informer, also o
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar, final, overload
@@ -46,6 +47,10 @@ class Cache:
         registry: where the informers' metrics are registered; None for no metrics.
         log: gets a line when an informer's trouble begins and ends.
         concurrent_lists: how many informers may read their whole collection at the same time.
+        freeze: once everything declared is in the cache, take all objects of the process out of the garbage collector's
+            sight. It costs one collection, and whatever is unreachable by cycles later among these objects is never freed.
+            Hardly needed: an entry adds two objects to those that a full collection walks (30,000 pods: 20 ms instead of
+            4 ms), and a steady stream of updates causes none.
 
     Raises:
         ValueError: `concurrent_lists` is not positive.
@@ -59,6 +64,7 @@ class Cache:
         log: Logger,
         registry: CollectorRegistry | None = None,
         concurrent_lists: int = 8,
+        freeze: bool = False,
     ) -> None:
         if concurrent_lists < 1:
             msg = f"{concurrent_lists=}: no informer could ever read its collection"
@@ -68,6 +74,7 @@ class Cache:
         self._log = log
         self._metrics = InformerMetrics(registry) if registry is not None else None
         self._places = asyncio.Semaphore(concurrent_lists)
+        self._freeze = freeze
         self._informers: dict[Resource, Informer] = {}
         self._declared: set[Resource] = set()
         self._tasks: dict[Resource, asyncio.Task[None]] = {}
@@ -234,10 +241,18 @@ class Cache:
                 self._group = group
                 for informer in self._informers.values():
                     self._start(informer, group)
+                if self._freeze:
+                    group.create_task(self._freeze_when_synced(), name="cache: freeze")
                 await asyncio.Event().wait()  # for kinds declared later; ended by cancellation alone
         finally:
             self._group = None
             self._tasks.clear()
+
+    async def _freeze_when_synced(self) -> None:
+        for informer in self.informers():
+            await informer.wait_synced()
+        gc.collect()
+        gc.freeze()
 
     async def wait_synced(self, timeout: float | None = None) -> None:
         """Wait until every kind declared by now is in the cache, and its handlers know.

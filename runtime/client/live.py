@@ -8,12 +8,10 @@ Concurrency: may be shared by any number of tasks of one event loop; it holds no
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import copy
-from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar, overload
 
 import msgspec
@@ -24,7 +22,6 @@ from controller_runtime.api.selectors import Selector
 from controller_runtime.client.discovery import Discovery
 from controller_runtime.client.errors import (
     NotFound,
-    TransportError,
     error_from_response,
     error_from_status,
 )
@@ -35,9 +32,11 @@ from controller_runtime.client.paging import read_all
 from controller_runtime.client.patch import APPLY, MERGE_PATCH, Patch
 from controller_runtime.client.ratelimit import RateLimit
 from controller_runtime.client.retry import RetryPolicy
-from controller_runtime.client.transport import Request, Response, Transport
+from controller_runtime.client.sender import Sender
+from controller_runtime.client.transport import Request, Transport
 from controller_runtime.client.update import update_body
 from controller_runtime.client.wire import decode_event, selection
+from controller_runtime.client.writeoptions import WriteOptions
 
 __all__ = ["LiveClient"]
 
@@ -45,23 +44,6 @@ T = TypeVar("T", bound=Object)
 
 _JSON: Final = "application/json"
 _WATCH_SILENCE: Final = 90.0  # bookmarks come once a minute
-
-
-@dataclass(frozen=True, slots=True)
-class _WriteOptions:
-    """What is asked with every write."""
-
-    field_manager: str
-    dry_run: bool = False
-    field_validation: FieldValidation | None = None
-
-    def params(self, *, validated: bool = True) -> tuple[tuple[str, str], ...]:
-        params = [("fieldManager", self.field_manager)]
-        if self.dry_run:
-            params.append(("dryRun", "All"))
-        if validated and self.field_validation is not None:
-            params.append(("fieldValidation", self.field_validation))
-        return tuple(params)
 
 
 class LiveClient:
@@ -88,13 +70,15 @@ class LiveClient:
         timeout: float = 30.0,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._transport = transport
-        self._options = _WriteOptions(field_manager)
-        self._metrics = metrics
-        self._retries = retries
-        self._rate_limit = rate_limit
-        self._timeout = timeout
-        self._chance = chance
+        self._options = WriteOptions(field_manager)
+        self._sender = Sender(
+            transport=transport,
+            metrics=metrics,
+            retries=retries,
+            rate_limit=rate_limit,
+            timeout=timeout,
+            chance=chance,
+        )
         self._discovery = Discovery(transport)
 
     @property
@@ -118,7 +102,7 @@ class LiveClient:
         field_validation: FieldValidation | None = None,
     ) -> LiveClient:
         client = copy(self)
-        client._options = _WriteOptions(
+        client._options = WriteOptions(
             field_manager=self._options.field_manager if field_manager is None else field_manager,
             dry_run=self._options.dry_run or dry_run,
             field_validation=field_validation or self._options.field_validation,
@@ -128,11 +112,11 @@ class LiveClient:
     @property
     def transport(self) -> Transport:
         """What carries the bytes, for requests that are about no object, e.g. through a service's proxy."""
-        return self._transport
+        return self._sender.transport
 
     @property
     def metrics(self) -> ClientMetrics | None:
-        return self._metrics
+        return self._sender.metrics
 
     # Reads
 
@@ -182,7 +166,7 @@ class LiveClient:
         if index is not None:
             msg = f"index {index[0]!r}: only a cache has indexes; read through the cached client"
             raise ValueError(msg)
-        items = await read_all(self._send, resource_of(kind), namespace, labels)
+        items = await read_all(self._sender.send, resource_of(kind), namespace, labels)
         objects: Any = [as_object(kind, bytes(item)) for item in items]
         objects.sort(key=key_of)
         return objects  # type: ignore[no-any-return]  # one of the two, as the overloads say
@@ -198,13 +182,13 @@ class LiveClient:
             body=encode(obj),
             content_type=_JSON,
         )
-        return as_object(type(obj), await self._send(request))
+        return as_object(type(obj), await self._sender.send(request))
 
     async def update(self, obj: T, *, subresource: str = "") -> T:
         body = update_body(obj, subresource)
         if body is None:
-            if self._metrics is not None:
-                self._metrics.suppressed(str(obj.resource), "update")
+            if self._sender.metrics is not None:
+                self._sender.metrics.suppressed(str(obj.resource), "update")
             return obj
         return await self.patch(type(obj), obj.key, Patch(MERGE_PATCH, body), subresource=subresource)
 
@@ -231,9 +215,9 @@ class LiveClient:
 
     async def apply_raw(self, resource: Resource, key: ObjectKey, body: bytes, force: bool, subresource: str) -> bytes:
         """Send an apply whose body is ready, and return the object's JSON."""
-        # The server is always strict about the fields of an apply.
-        params = (*self._options.params(validated=False), ("force", "true" if force else "false"))
-        return await self._patch(resource, key, Patch(APPLY, body), subresource, params)
+        return await self._patch(
+            resource, key, Patch(APPLY, body), subresource, self._options.apply_params(force=force)
+        )
 
     async def resource_of_object(self, obj: Object | Untyped) -> Resource:
         """Return the resource of an object; that of an untyped one is asked from the server, once."""
@@ -259,7 +243,7 @@ class LiveClient:
         propagation: Propagation | None = None,
     ) -> bytes:
         """Like `delete`; returns the server's answer: the object as it is now if it is still there, else a Status."""
-        body = self._delete_options(grace_period, preconditions, propagation)
+        body = self._options.delete_body(grace_period, preconditions, propagation)
         return await self._object("DELETE", resource_of(kind), key, body=body, content_type=_JSON)
 
     async def delete_all_of(
@@ -279,25 +263,10 @@ class LiveClient:
             method="DELETE",
             path=resource.path(namespace),
             params=selection(labels),
-            body=self._delete_options(grace_period, None, propagation),
+            body=self._options.delete_body(grace_period, None, propagation),
             content_type=_JSON,
         )
-        await self._send(request)
-
-    def _delete_options(
-        self, grace_period: int | None, preconditions: Preconditions | None, propagation: Propagation | None
-    ) -> bytes:
-        options: Untyped = {"apiVersion": "v1", "kind": "DeleteOptions"}
-        if grace_period is not None:
-            options["gracePeriodSeconds"] = grace_period
-        if propagation is not None:
-            options["propagationPolicy"] = propagation
-        if preconditions is not None:
-            required = {"uid": preconditions.uid, "resourceVersion": preconditions.resource_version}
-            options["preconditions"] = {name: value for name, value in required.items() if value}
-        if self._options.dry_run:
-            options["dryRun"] = ["All"]
-        return encode(options)
+        await self._sender.send(request)
 
     # Subresources that are objects of their own
 
@@ -361,7 +330,7 @@ class LiveClient:
 
     @asynccontextmanager
     async def _watch(self, kind: Any, request: Request) -> AsyncIterator[AsyncIterator[WatchEvent[Any]]]:
-        async with self._transport.stream(request) as stream:
+        async with self._sender.transport.stream(request) as stream:
             if stream.status != 200:
                 raise error_from_response(stream.status, stream.headers, await stream.read())
             events = _events(kind, stream.lines())
@@ -392,39 +361,7 @@ class LiveClient:
             # Without a name the path is the collection's: a delete of it would empty it.
             msg = f"{method} {resource}: {'an object needs a name' if not key.name else 'a namespace is missing'}"
             raise ValueError(msg)
-        return await self._send(Request(method=method, path=resource.path(*key, subresource), **rest))
-
-    async def _send(self, request: Request) -> bytes:
-        """Send a request, again if the policy says so, and return the body of a good answer."""
-        request = replace(request, timeout=self._timeout)
-        attempt = 0
-        while True:
-            attempt += 1
-            failure: Response | TransportError
-            try:
-                await self._wait_for_turn(request.method)
-                failure = await self._transport.request(request)
-                if failure.status < 300:
-                    return failure.body
-            except TransportError as error:
-                failure = error
-            delay = self._retries.delay(request.method, attempt, failure, self._chance())
-            if delay is None:
-                if isinstance(failure, TransportError):
-                    raise failure
-                raise error_from_response(failure.status, failure.headers, failure.body)
-            if self._metrics is not None:
-                code = failure.status if isinstance(failure, Response) else None
-                self._metrics.retried(getattr(self._transport, "host", ""), request.method, code)
-            await asyncio.sleep(delay)
-
-    async def _wait_for_turn(self, method: str) -> None:
-        if self._rate_limit is not None:
-            delay = self._rate_limit.reserve(asyncio.get_running_loop().time())
-            if self._metrics is not None:
-                self._metrics.limited(getattr(self._transport, "host", ""), method, delay)
-            if delay > 0:
-                await asyncio.sleep(delay)
+        return await self._sender.send(Request(method=method, path=resource.path(*key, subresource), **rest))
 
 
 async def _events(kind: Any, lines: AsyncIterator[bytes]) -> AsyncGenerator[WatchEvent[Any], None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -306,6 +307,28 @@ async def test_who_is_stopped_while_it_reads_or_waits_gives_its_turn_back() -> N
             assert len(place.api.requests) == 1
         await settle()
         assert place.cache.informer(Service).synced
+
+
+async def test_freezing_is_asked_for_and_waits_for_what_is_declared() -> None:
+    frozen = gc.get_freeze_count()
+    async with empty(full(config_map("a", 3))) as place:
+        place.cache.declare(ConfigMap)
+        await place.cache.wait_synced(timeout=5)
+        await settle()
+        assert gc.get_freeze_count() == frozen
+    place = Place(stream := WatchReply(event("ADDED", config_map("a", 3))), freeze=True)
+    place.cache.declare(ConfigMap)
+    task = asyncio.create_task(place.cache.run())
+    try:
+        await settle()
+        assert gc.get_freeze_count() == frozen
+        stream.send(bookmark(5, end=True))
+        await settle()
+        assert gc.get_freeze_count() > frozen
+    finally:
+        gc.unfreeze()
+        task.cancel()
+        await asyncio.wait([task])
 
 
 def test_a_cache_that_could_never_read_is_refused() -> None:

@@ -105,7 +105,12 @@ class Manager:
         self.registry = registry or CollectorRegistry()
         self.log: Logger = log or structlog.get_logger()
         self.cache = Cache(transport, clock=self.clock, registry=self.registry, log=self.log)
-        live = LiveClient(transport, field_manager=field_manager, metrics=client_metrics)
+        live = LiveClient(
+            transport,
+            field_manager=field_manager,
+            metrics=client_metrics,
+            on_warning=lambda text: self.log.warning("The API server warns", warning=text),
+        )
         self.client = CachedClient(live, self.cache)
         self.identity = election.identity if election else unique_identity()
         self.events = Recorder(

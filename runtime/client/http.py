@@ -212,7 +212,11 @@ class _Lines:
 
 
 def _lowered(response: aiohttp.ClientResponse) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
+    headers: dict[str, str] = {}
+    for name, value in response.headers.items():
+        low = name.lower()
+        headers[low] = f"{headers[low]}, {value}" if low in headers else value  # as several warnings come
+    return headers
 
 
 def _transport_error(request: Request, error: Exception) -> TransportError:

@@ -33,6 +33,7 @@ from controller_runtime.client.patch import APPLY, MERGE_PATCH, Patch
 from controller_runtime.client.ratelimit import RateLimit
 from controller_runtime.client.retry import RetryPolicy
 from controller_runtime.client.sender import Sender
+from controller_runtime.client.serverwarnings import ServerWarnings
 from controller_runtime.client.transport import Request, Transport
 from controller_runtime.client.update import update_body
 from controller_runtime.client.wire import decode_event, selection
@@ -57,6 +58,7 @@ class LiveClient:
             priority and fairness answers with 429). May be shared by clients.
         timeout: seconds for one attempt of a request.
         chance: random numbers in [0, 1) for jitter.
+        on_warning: called once with each text that the server warns with (a deprecated API, a dropped field).
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class LiveClient:
         rate_limit: RateLimit | None = None,
         timeout: float = 30.0,
         chance: Callable[[], float] = random.random,
+        on_warning: Callable[[str], None] | None = None,
     ) -> None:
         self._options = WriteOptions(field_manager)
         self._sender = Sender(
@@ -78,6 +81,7 @@ class LiveClient:
             rate_limit=rate_limit,
             timeout=timeout,
             chance=chance,
+            warned=ServerWarnings(on_warning) if on_warning is not None else None,
         )
         self._discovery = Discovery(transport)
 

@@ -28,6 +28,7 @@ class Sender:
     rate_limit: RateLimit | None
     timeout: float
     chance: Callable[[], float]
+    warned: Callable[[str], None] | None = None
 
     async def send(self, request: Request) -> bytes:
         """Send a request, again if the policy says so, and return the body of a good answer.
@@ -45,6 +46,8 @@ class Sender:
                 await self._wait_for_turn(request.method)
                 failure = await self.transport.request(request)
                 if failure.status < 300:
+                    if self.warned is not None and "warning" in failure.headers:
+                        self.warned(failure.headers["warning"])
                     return failure.body
             except TransportError as error:
                 failure = error

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
 from prometheus_client import CollectorRegistry
 
 from controller_runtime.client import ClientConfig, ClientMetrics, HttpTransport, RequestTimeout, TransportError
@@ -83,6 +84,14 @@ async def test_a_request_arrives_as_it_was_meant() -> None:
     assert got.headers["User-Agent"] == "tester/1"
     assert got.headers["X-Extra"] == "1"
     assert got.headers.getall("Impersonate-Group") == ["a", "b"]
+
+
+async def test_a_header_that_comes_several_times_arrives_whole() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(headers=CIMultiDict([("Warning", '299 - "a"'), ("Warning", '299 - "b"')]))
+
+    async with serving(handler) as url, transport(url) as made:
+        assert (await made.request(GET)).headers["warning"] == '299 - "a", 299 - "b"'
 
 
 async def test_a_redirect_is_an_answer_and_not_followed() -> None:

@@ -35,6 +35,7 @@ from controller_runtime.client import (
     create_or_update,
     merge_patch,
 )
+from controller_runtime.client.serverwarnings import ServerWarnings
 from controller_runtime.clock import LoopClock
 from controller_runtime.envtest import EmbeddedCluster
 from helpers.informer_world import Log
@@ -172,6 +173,30 @@ async def test_strict_validation_refuses_unknown_fields() -> None:
         with pytest.raises(BadRequest, match=r"unknown field \"spec\.speed\""):
             await strict.create(newer)
         assert (await here.live.create(newer)).metadata.uid  # by default the server drops them, and warns
+
+
+async def test_what_the_server_warns_of_is_told_once() -> None:
+    async with place() as here:
+        told: list[str] = []
+        live = LiveClient(here.transport, field_manager="tester", on_warning=told.append)
+        for name in ("a", "b"):
+            await live.create(
+                Newer(metadata=ObjectMeta(name=name, namespace="default"), spec=NewerSpec(replicas=1, speed=3))
+            )
+        assert told == ['unknown field "spec.speed"']
+
+
+def test_several_warnings_may_come_at_once_and_only_so_many_are_remembered() -> None:
+    told: list[str] = []
+    warnings = ServerWarnings(told.append)
+    warnings(r'299 - "say \"a\"", 299 apiserver "b", 199 - "no"')
+    warnings('299 - "b"')
+    warnings("nonsense")
+    assert told == ['say "a"', "b"]
+    for number in range(1000):
+        warnings(f'299 - "{number}"')
+    warnings('299 - "b"')
+    assert told[-1] == "b"
 
 
 # Collections

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 from xml.sax.saxutils import escape
 
-__all__ = ["write"]
+__all__ = ["table", "write"]
 
 Medians = Mapping[str, Mapping[str, Mapping[str, float]]]
 """Medians by benchmark, contestant and figure."""
@@ -97,7 +97,7 @@ def write(medians: Medians, docs: Path) -> None:
     if not begin or not end:
         msg = f"{page} has no place for the figures: {BEGIN!r} and {END!r}"
         raise ValueError(msg)
-    parts = [_table(medians)]
+    parts = [table(medians)]
     for name, (title, figures) in PLOTS.items():
         bars = _ratios(medians, figures)
         if bars:
@@ -106,7 +106,8 @@ def write(medians: Medians, docs: Path) -> None:
     page.write_text(f"{before}{BEGIN}\n\n{chr(10).join(parts)}\n\n{END}{after}")
 
 
-def _table(medians: Medians) -> str:
+def table(medians: Medians) -> str:
+    """Return the figures as a Markdown table."""
     lines = ["| | Go | ours | ratio | target | |", "|---|---|---|---|---|---|"]
     for row in ROWS:
         measured = medians.get(row.benchmark, {})

@@ -110,7 +110,8 @@ async def measure(names: list[str], rounds: int, assets: Path | None, go: Path |
                     measured[contestant].append(await scenario.run(control, command))
                     _say(name, contestant, measured[contestant][-1])
             results[name] = dict(measured)
-            save(results)
+            if assets is not None:
+                save(results)
 
 
 def _in_turn(entries: Mapping[str, T], number: int) -> list[tuple[str, T]]:
@@ -124,6 +125,7 @@ def _say(name: str, contestant: str, figures: Figures) -> None:
 
 
 RESULTS: Final = CACHE / "results.json"
+"""Of the real control plane. Figures on the embedded one are shown, not kept: the two are not to be mixed."""
 
 
 def load() -> Rounds:
@@ -150,12 +152,14 @@ def medians(results: Rounds) -> dict[str, dict[str, Figures]]:
 def main() -> None:
     every = [*QUEUE, *SCENARIOS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names: list[str] = []
     parser.add_argument("--only", help=f"some of: {', '.join(every)}; a beginning stands for all that begin with it")
     parser.add_argument("--rounds", type=int, default=3, help="of each contestant; figures are medians")
     parser.add_argument("--against", choices=("auto", "real", "embedded"), default="auto", help="the control plane")
     parser.add_argument("--report-only", action="store_true", help="write the page from the figures of earlier runs")
     options = parser.parse_args()
     results = load()
+    kept = True
     if not options.report_only:
         wanted = (options.only or "").split(",")
         names = [name for name in every if any(name.startswith(word) for word in wanted)]
@@ -167,9 +171,13 @@ def main() -> None:
         scenarios = [name for name in names if name in SCENARIOS]
         if scenarios:
             assets = control_plane(options.against)
+            kept = assets is not None
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(measure(scenarios, options.rounds, assets, go, results))
-    report.write(medians(results), HERE.parent / "docs")
+    if kept:
+        report.write(medians(results), HERE.parent / "docs")
+    else:
+        print(report.table(medians({name: results[name] for name in names})))
 
 
 if __name__ == "__main__":

@@ -233,6 +233,7 @@ def _scenarios() -> dict[str, Scenario]:
     return {
         "start": Scenario(_widgets(1), _idle),
         "cold": Scenario(ten_thousand, _cold("cold", 10_000)),
+        "cold-30k": Scenario(_widgets(30_000), _cold("cold-30k", 30_000)),
         "churn": Scenario(ten_thousand, _churn(10_000, 400, 15.0)),
         "latency": Scenario(_widgets(500), _latency(500, 1000, 0.02)),
         "fan-in": Scenario(_widgets(100, 10_000), _fan_in(100, 10_000)),

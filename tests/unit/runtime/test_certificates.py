@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from prometheus_client import CollectorRegistry
 
 from controller_runtime.certificates import CertificateFiles, CertificateUnusable, ServingCertificate, self_signed_pair
+from controller_runtime.concurrency import background_tasks
 from helpers.certificates import Authority, Certificate
 from helpers.recording_log import RecordingLog
 
@@ -109,13 +110,12 @@ def test_a_file_that_is_missing_for_a_moment_costs_nothing(bench: Bench) -> None
 async def test_changes_are_noticed_within_ten_seconds(bench: Bench) -> None:
     bench.write("first")
     context = bench.serving.load()
-    watching = asyncio.create_task(bench.serving.watch())
-    await asyncio.sleep(25)
-    bench.write("second")
-    await asyncio.sleep(10)
+    async with background_tasks() as start:
+        start(bench.serving.watch(), "watch")
+        await asyncio.sleep(25)
+        bench.write("second")
+        await asyncio.sleep(10)
     assert name_presented(context) == "second"
-    watching.cancel()
-    await asyncio.wait([watching])
 
 
 @pytest.mark.parametrize("content", [b"", b"no certificate"])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 from xml.sax.saxutils import escape
 
-__all__ = ["table", "write"]
+__all__ = ["table", "table_of_everybody", "write"]
 
 Medians = Mapping[str, Mapping[str, Mapping[str, float]]]
 """Medians by benchmark, contestant and figure."""
@@ -83,27 +83,46 @@ NAMES: Final = {
     "fan-in": "fan-in",
 }
 BEGIN, END = "<!-- figures: written by bench/run.py -->", "<!-- end of figures -->"
+EVERYBODY_BEGIN: Final = "<!-- figures of everybody: written by bench/run.py --everybody -->"
+COLUMNS: Final = {"go": "Go", "kube-rs": "kube-rs", "kopf": "Kopf", "ours": "ours"}
 
 
-def write(medians: Medians, docs: Path) -> None:
-    """Put table and plots between the marks of docs/performance.md, and write the plots beside it.
+def write(medians: Medians, everybody: Medians, docs: Path) -> None:
+    """Put tables and plots between the marks of docs/performance.md, and write the plots beside it.
+
+    A table without figures is left as it is in the page.
 
     Raises:
         ValueError: the page has no marks.
     """
     page = docs / "performance.md"
-    before, begin, rest = page.read_text().partition(BEGIN)
+    text = page.read_text()
+    if medians:
+        text = _filled(text, BEGIN, _figures(medians, docs))
+    if everybody:
+        text = _filled(text, EVERYBODY_BEGIN, table_of_everybody(everybody))
+    page.write_text(text)
+
+
+def _filled(text: str, mark: str, content: str) -> str:
+    """Return the page's text with `content` between the mark and the end that follows it."""
+    before, begin, rest = text.partition(mark)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        msg = f"{page} has no place for the figures: {BEGIN!r} and {END!r}"
+        msg = f"the page has no place for the figures: {mark!r} and {END!r}"
         raise ValueError(msg)
+    return f"{before}{mark}\n\n{content}\n\n{END}{after}"
+
+
+def _figures(medians: Medians, docs: Path) -> str:
+    """Write the plots, and return the table with links to them."""
     parts = [table(medians)]
     for name, (title, figures) in PLOTS.items():
         bars = _ratios(medians, figures)
         if bars:
             (docs / f"performance-{name}.svg").write_text(_plot(title, bars))
             parts.append(f"![{title}](performance-{name}.svg)")
-    page.write_text(f"{before}{BEGIN}\n\n{chr(10).join(parts)}\n\n{END}{after}")
+    return "\n".join(parts)
 
 
 def table(medians: Medians) -> str:
@@ -128,6 +147,20 @@ def table(medians: Medians) -> str:
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def table_of_everybody(medians: Medians) -> str:
+    """Return the figures of all contestants as a Markdown table; "-" where one did not take part."""
+    lines = [f"| | {' | '.join(COLUMNS.values())} | rounds |", f"|---|{'---|' * len(COLUMNS)}---|"]
+    for row in ROWS:
+        measured = medians.get(row.benchmark)
+        if measured is None:
+            continue
+        figures = [measured.get(contestant, {}).get(row.figure) for contestant in COLUMNS]
+        cells = ["-" if figure is None else _number(figure * row.factor, row.unit) for figure in figures]
+        rounds = max(of["rounds"] for of in measured.values())
+        lines.append(f"| {row.text} | {' | '.join(cells)} | {rounds:.0f} |")
+    return "\n".join(lines)
 
 
 def _number(value: float, unit: str) -> str:

@@ -2,6 +2,7 @@
 
 make bench                                  everything: some twenty minutes
 make bench BENCH="--only queue,cold"        some of it; figures of earlier runs are kept
+make bench BENCH="--everybody"              with kube-rs and Kopf, where they can be made: a table of its own
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final, TypeVar
 
+import others
 import report
 import uvloop
 import widgets
@@ -60,20 +62,21 @@ def control_plane(wanted: str) -> Path | None:
     return None
 
 
-def contestants(go: Path | None) -> dict[str, Command]:
-    """Return how to start each contestant, by name."""
+def contestants(go: Path | None, everybody: bool) -> dict[str, Command]:
+    """Return how to start each contestant, by name; those that cannot be made are not among them."""
+    programs = {"go": None if go is None else [str(go)]}
+    if everybody:
+        programs |= {"kube-rs": others.rust_program(CACHE), "kopf": others.kopf_program(CACHE)}
+    programs["ours"] = [sys.executable, str(HERE / "ours.py")]
 
     def options(scenario: str, control: Control, **values: object) -> list[str]:
         named = {"scenario": scenario, "kubeconfig": control.kubeconfig, **values}
         return [word for name, value in named.items() for word in (f"-{name}", str(value))]
 
-    def ours(scenario: str, control: Control, **values: object) -> list[str]:
-        return [sys.executable, str(HERE / "ours.py"), *options(scenario, control, **values)]
+    def command(program: list[str]) -> Command:
+        return lambda scenario, control, **values: [*program, *options(scenario, control, **values)]
 
-    def in_go(scenario: str, control: Control, **values: object) -> list[str]:
-        return [str(go), *options(scenario, control, **values)]
-
-    return {"ours": ours} if go is None else {"go": in_go, "ours": ours}
+    return {name: command(program) for name, program in programs.items() if program is not None}
 
 
 def measure_queue(name: str, rounds: int, go: Path | None, results: Rounds) -> None:
@@ -90,7 +93,9 @@ def measure_queue(name: str, rounds: int, go: Path | None, results: Rounds) -> N
     results[name] = dict(measured)
 
 
-async def measure(names: list[str], rounds: int, assets: Path | None, go: Path | None, results: Rounds) -> None:
+async def measure(
+    names: list[str], rounds: int, assets: Path | None, commands: Mapping[str, Command], results: Rounds, kept: Path
+) -> None:
     """Run scenarios, one after the other, each on the same control plane, the contestants taking turns."""
     async with AsyncExitStack() as stack:
         control = await stack.enter_async_context(embedded() if assets is None else real(assets))
@@ -105,13 +110,16 @@ async def measure(names: list[str], rounds: int, assets: Path | None, go: Path |
                 await scenario.prepare(control)
                 prepared = scenario.prepare
             measured: dict[str, list[Figures]] = defaultdict(list)
+            able = {
+                who: command for who, command in commands.items() if others.takes_part(who, name, assets is not None)
+            }
             for number in range(rounds):
-                for contestant, command in _in_turn(contestants(go), number):
+                for contestant, command in _in_turn(able, number):
                     measured[contestant].append(await scenario.run(control, command))
                     _say(name, contestant, measured[contestant][-1])
             results[name] = dict(measured)
             if assets is not None:
-                save(results)
+                save(results, kept)
 
 
 def _in_turn(entries: Mapping[str, T], number: int) -> list[tuple[str, T]]:
@@ -121,28 +129,32 @@ def _in_turn(entries: Mapping[str, T], number: int) -> list[tuple[str, T]]:
 
 
 def _say(name: str, contestant: str, figures: Figures) -> None:
-    print(f"{name:14} {contestant:5} " + " ".join(f"{key}={value:.4g}" for key, value in figures.items()), flush=True)
+    print(f"{name:14} {contestant:7} " + " ".join(f"{key}={value:.4g}" for key, value in figures.items()), flush=True)
 
 
 RESULTS: Final = CACHE / "results.json"
 """Of the real control plane. Figures on the embedded one are shown, not kept: the two are not to be mixed."""
 
+EVERYBODY: Final = CACHE / "everybody.json"
+"""The same of the runs with everybody."""
 
-def load() -> Rounds:
-    found: Rounds = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+def load(kept: Path) -> Rounds:
+    found: Rounds = json.loads(kept.read_text()) if kept.exists() else {}
     return found
 
 
-def save(results: Rounds) -> None:
+def save(results: Rounds, kept: Path) -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=1))
+    kept.write_text(json.dumps(results, indent=1))
 
 
 def medians(results: Rounds) -> dict[str, dict[str, Figures]]:
-    """Return the median of each figure over its rounds."""
+    """Return the median of each figure over its rounds, and with them the number of `rounds`."""
     return {
         name: {
             contestant: {key: statistics.median(figures[key] for figures in rounds) for key in rounds[0]}
+            | {"rounds": len(rounds)}
             for contestant, rounds in by_contestant.items()
         }
         for name, by_contestant in results.items()
@@ -157,27 +169,32 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of each contestant; figures are medians")
     parser.add_argument("--against", choices=("auto", "real", "embedded"), default="auto", help="the control plane")
     parser.add_argument("--report-only", action="store_true", help="write the page from the figures of earlier runs")
+    parser.add_argument("--everybody", action="store_true", help="with kube-rs and Kopf; not the queue alone")
     options = parser.parse_args()
-    results = load()
+    file = EVERYBODY if options.everybody else RESULTS
+    results = load(file)
     kept = True
     if not options.report_only:
         wanted = (options.only or "").split(",")
-        names = [name for name in every if any(name.startswith(word) for word in wanted)]
+        benchmarks = list(SCENARIOS) if options.everybody else every
+        names = [name for name in benchmarks if any(name.startswith(word) for word in wanted)]
         go = go_program()
         for name in names:
             if name in QUEUE:
                 measure_queue(name, options.rounds, go, results)
-                save(results)
+                save(results, file)
         scenarios = [name for name in names if name in SCENARIOS]
         if scenarios:
             assets = control_plane(options.against)
             kept = assets is not None
+            commands = contestants(go, options.everybody)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(measure(scenarios, options.rounds, assets, go, results))
+                runner.run(measure(scenarios, options.rounds, assets, commands, results, file))
     if kept:
-        report.write(medians(results), HERE.parent / "docs")
+        report.write(medians(load(RESULTS)), medians(load(EVERYBODY)), HERE.parent / "docs")
     else:
-        print(report.table(medians({name: results[name] for name in names})))
+        table = report.table_of_everybody if options.everybody else report.table
+        print(table(medians({name: results[name] for name in names})))
 
 
 if __name__ == "__main__":

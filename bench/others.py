@@ -43,7 +43,7 @@ def rust_program(cache: Path) -> list[str] | None:
         if shutil.which("cargo") is None:
             raise _Missing("there is no cargo")
         target = cache.with_name("bench-rust")
-        command = ["nice", "cargo", "build", "--quiet", "--release", "--locked"]
+        command = ["nice", "cargo", "build", "--quiet", "--release"]
         _run(command, cwd=HERE / "rust", env=os.environ | {"CARGO_TARGET_DIR": str(target)})
         return [str(target / "release" / "bench-kube-rs")]
 

@@ -8,14 +8,15 @@ __all__ = ["Backoff"]
 
 _FIRST: Final = 0.8
 _LONGEST: Final = 30.0
-_RESET_AFTER: Final = 120.0
+_RESET_AFTER: Final = 20.0
 
 
 @final
 class Backoff:
     """Doubling delays with full jitter upwards: each is drawn from [d, 2d), d from 0.8 s to 30 s.
 
-    The delays begin anew once two minutes have passed in which no wait was needed; a long outage stays at the ceiling.
+    The delays begin anew once 20 s have passed in which no wait was needed. An outage that refuses at once stays at the
+    ceiling; one in which each attempt hangs for longer is slow enough by itself.
     """
 
     __slots__ = ("_healthy_since", "_next")

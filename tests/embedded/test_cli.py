@@ -20,7 +20,7 @@ from controller_runtime.cache import Cache
 from controller_runtime.client import LiveClient
 from controller_runtime.clock import SystemClock
 from controller_runtime.envtest import EmbeddedCluster
-from helpers.log_lines import LogLines
+from helpers.recording_log import RecordingLog
 from tikv_operator.api import KINDS
 from tikv_operator.demo.manifests import load
 from tikv_operator.demo.stage import DEMO_WORLD
@@ -199,7 +199,7 @@ async def test_a_kept_demo_serves_kubectl_and_goes_when_told_to(tmp_path: Path) 
 
 @pytest.mark.demo
 async def test_the_operator_process_is_killed_in_the_middle_and_another_finishes(tmp_path: Path) -> None:
-    clock, log = SystemClock(), LogLines()
+    clock, log = SystemClock(), RecordingLog()
     crds = [custom_resource_definition(kind) for kind in KINDS]
     settings = tmp_path / "settings.toml"
     settings.write_text(FAST)

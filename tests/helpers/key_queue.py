@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from controller_runtime.api.resource import ObjectKey
 from controller_runtime.source import Feed
-from helpers.log_lines import LogLines
+from helpers.recording_log import RecordingLog
 
 
 class KeyQueue:
@@ -25,4 +25,4 @@ class KeyQueue:
 
     @property
     def feed(self) -> Feed:
-        return Feed(enqueue=self, cache=cast("Any", None), log=LogLines(), failed=lambda: None)
+        return Feed(enqueue=self, cache=cast("Any", None), log=RecordingLog(), failed=lambda: None)

@@ -34,6 +34,10 @@ class RecordingLog:
         """The texts of all lines, or of those of some levels."""
         return [event for level, event, _ in self.lines if not levels or level in levels]
 
+    def levelled(self) -> list[str]:
+        """`level: text` of each line."""
+        return [f"{level}: {event}" for level, event, _ in self.lines]
+
     def only(self, event: str) -> dict[str, Any]:
         """The values of the one line with this text."""
         found = [values for _, text, values in self.lines if text == event]

@@ -17,8 +17,8 @@ from controller_runtime.client import LiveClient
 from controller_runtime.clock import LoopClock
 from controller_runtime.concurrency import background_tasks
 from controller_runtime.envtest import EmbeddedCluster
-from helpers.log_lines import LogLines
 from helpers.recorded_transport import RecordedTransport
+from helpers.recording_log import RecordingLog
 from tikv_operator.api import KINDS
 from tikv_operator.app import FIELD_MANAGER, Operator, PDAccess, assemble
 from tikv_operator.common.settings import Settings
@@ -37,7 +37,7 @@ class System:
     world: World
     clock: LoopClock
     settings: Settings
-    log: LogLines
+    log: RecordingLog
     traffic: RecordedTransport
     operator: Operator | None = None
     _task: asyncio.Task[None] | None = None
@@ -61,7 +61,7 @@ class System:
 
 @asynccontextmanager
 async def whole_system(settings: Settings, simulation: SimulationSettings | None = None) -> AsyncIterator[System]:
-    clock, log = LoopClock(), LogLines()
+    clock, log = LoopClock(), RecordingLog()
     async with AsyncExitStack() as stack:
         crds = [custom_resource_definition(kind) for kind in KINDS]
         cluster = await stack.enter_async_context(EmbeddedCluster(clock=clock, crds=crds))

@@ -51,7 +51,7 @@ async def test_a_cluster_is_created_scaled_rolled_and_deleted() -> None:
     async with whole_system(DEMO_SETTINGS, WORLD) as system:
         story = scenario(system)
         await play(story)
-        assert system.log.of_level("error") == []
+        assert system.log.events("error") == []
 
 
 async def test_a_roll_takes_down_one_pod_at_a_time() -> None:

@@ -15,7 +15,7 @@ from controller_runtime.api.meta import ObjectMeta
 from controller_runtime.api.resource import ObjectKey
 from controller_runtime.clock import LoopClock
 from helpers.key_queue import KeyQueue
-from helpers.log_lines import LogLines
+from helpers.recording_log import RecordingLog
 from helpers.scripted_pd import News, ScriptedPD, wire_store
 from tikv_operator.api import (
     Cluster,
@@ -60,7 +60,7 @@ class World:
 
     pds: dict[ObjectKey, list[ScriptedPD]] = field(default_factory=dict)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    log: LogLines = field(default_factory=LogLines)
+    log: RecordingLog = field(default_factory=RecordingLog)
     clients: PDClients = field(init=False)
 
     def __post_init__(self) -> None:

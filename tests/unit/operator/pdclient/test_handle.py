@@ -12,7 +12,7 @@ import pytest
 
 from controller_runtime.api.resource import ObjectKey
 from controller_runtime.clock import LoopClock
-from helpers.log_lines import LogLines
+from helpers.recording_log import RecordingLog
 from helpers.scripted_pd import News, ScriptedPD, wire_store
 from tikv_operator.common.settings import Settings
 from tikv_operator.pdclient import PDHandle, PDSnapshot, PDUnreachable
@@ -27,7 +27,7 @@ class World:
 
     pd: ScriptedPD = field(default_factory=lambda: ScriptedPD(stores=[wire_store(1, A), wire_store(2, B)]))
     news: News = field(default_factory=News)
-    log: LogLines = field(default_factory=LogLines)
+    log: RecordingLog = field(default_factory=RecordingLog)
     settings: Settings = field(default_factory=Settings)
     handle: PDHandle = field(init=False)
 
@@ -175,7 +175,7 @@ async def test_pd_down_for_ten_minutes() -> None:
         assert w.handle.fresh()
         assert w.handle.error is None
         assert w.news.take() == ([{A, B}], 1)
-    assert w.log.events == ["info: pd is reachable", "warning: pd is unreachable", "info: pd is reachable again"]
+    assert w.log.levelled() == ["info: pd is reachable", "warning: pd is unreachable", "info: pd is reachable again"]
     assert w.log.lines[1][2]["error"].startswith("cannot connect")
     assert w.log.lines[2][2]["away_seconds"] == pytest.approx(585, abs=10)
 
@@ -194,7 +194,7 @@ async def test_one_failed_poll_is_no_loss_of_trust() -> None:
             await asyncio.sleep(10)
             assert w.handle.error is None
     assert w.news.take() == ([], 0)
-    assert w.log.events == ["info: pd is reachable"]
+    assert w.log.levelled() == ["info: pd is reachable"]
 
 
 async def test_a_pd_that_flaps_is_reported_once_for_each_loss_and_return() -> None:
@@ -209,7 +209,7 @@ async def test_a_pd_that_flaps_is_reported_once_for_each_loss_and_return() -> No
             await asyncio.sleep(20)
             assert w.handle.fresh()
     assert w.news.take() == ([{A, B}] * 10, 10)
-    assert w.log.events[1:] == ["warning: pd is unreachable", "info: pd is reachable again"] * 5
+    assert w.log.levelled()[1:] == ["warning: pd is unreachable", "info: pd is reachable again"] * 5
 
 
 async def test_a_pd_that_accepts_and_never_answers_is_not_trusted() -> None:
@@ -279,7 +279,7 @@ async def test_a_new_pd_that_is_not_up_yet_is_waited_for_quietly() -> None:
         w.pd.down = False
         await asyncio.sleep(6)
         assert w.handle.fresh()
-    assert w.log.events == ["info: pd is unreachable", "info: pd is reachable again"]
+    assert w.log.levelled() == ["info: pd is unreachable", "info: pd is reachable again"]
     assert w.news.take() == ([{A, B}], 1)
 
 
@@ -318,7 +318,7 @@ async def test_an_answer_that_breaks_the_poller_is_logged_and_counts_as_a_failur
         del w.pd.script[STORES]
         await asyncio.sleep(6)
         assert w.handle.fresh()
-    assert "error: polling pd failed unexpectedly" in w.log.events
+    assert "error: polling pd failed unexpectedly" in w.log.levelled()
 
 
 # -- what PD says

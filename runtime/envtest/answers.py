@@ -16,13 +16,17 @@ __all__ = ["Answer", "Call", "ProxyAnswer", "WatchAnswer", "answer_json", "answe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request. The path is as sent (still quoted), the query is decoded, header names are lower case."""
+    """One request. The path is as sent (still quoted), the query is decoded, header names are lower case.
+
+    With `as_of` reads see the objects as they were at that version.
+    """
 
     method: str
     path: str
     params: Sequence[tuple[str, str]] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    as_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import secrets
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, final
 
@@ -30,6 +31,8 @@ from controller_runtime.clock import Clock, SystemClock
 from controller_runtime.envtest.certificate import Certificate, make_certificate
 from controller_runtime.envtest.checks import WriteOptions
 from controller_runtime.envtest.collector import CRDS
+from controller_runtime.envtest.faults import Faults
+from controller_runtime.envtest.gate import Gate
 from controller_runtime.envtest.httpfront import HttpFront
 from controller_runtime.envtest.inprocess import InProcessTransport
 from controller_runtime.envtest.proxy import Backend, ServiceProxy
@@ -75,7 +78,9 @@ class EmbeddedCluster:
         self._token = secrets.token_urlsafe(32)
         self._proxy = ServiceProxy()
         self._watches = OpenWatches()
-        self._transport = InProcessTransport(self.api, self._proxy, self._watches)
+        self._faults = Faults(self.api.storage, self._watches, seed=seed)
+        self._gate = Gate(self.api, self._proxy, self._watches, self._faults)
+        self._transport = InProcessTransport(self._gate)
         self._front: HttpFront | None = None
         self._collecting: asyncio.Task[None] | None = None
 
@@ -100,6 +105,33 @@ class EmbeddedCluster:
     def token(self) -> str:
         """The bearer token that HTTP requests must carry."""
         return self._token
+
+    @property
+    def faults(self) -> Faults:
+        """Trouble on demand."""
+        return self._faults
+
+    @asynccontextmanager
+    async def outage(self) -> AsyncIterator[None]:
+        """Be away inside the block: connections are reset and refused. Afterwards it is back with the same data."""
+        self._gate.closed = True
+        for watch in self._watches:
+            watch.reset()
+        front, self._front = self._front, None
+        if front is not None:
+            self._port = front.port
+            await front.stop()
+        try:
+            yield
+        finally:
+            self._gate.closed = False
+            if front is not None:
+                await self.serve()
+
+    async def restart(self, down_for: float = 0.0) -> None:
+        """Be away for so many seconds, and come back with the same data."""
+        async with self.outage():
+            await asyncio.sleep(down_for)
 
     @property
     def open_watches(self) -> int:
@@ -161,7 +193,7 @@ class EmbeddedCluster:
             OSError: the port is taken.
         """
         if self._front is None:
-            front = HttpFront(self.api, self._proxy, self._watches, self._token)
+            front = HttpFront(self._gate, self._token)
             if self._tls and self._certificate is None:
                 self._certificate = make_certificate()
             await front.start(self._port, None if self._certificate is None else self._certificate.context)
@@ -185,6 +217,7 @@ class EmbeddedCluster:
         await self._stop()
 
     async def _stop(self) -> None:
+        self._faults.clear()
         self._watches.stop()
         if self._front is not None:
             front, self._front = self._front, None

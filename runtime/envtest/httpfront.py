@@ -15,11 +15,11 @@ from typing import Final, final
 
 from aiohttp import web
 
-from controller_runtime.envtest.answers import Answer, Call, ProxyAnswer, WatchAnswer, answer_status
-from controller_runtime.envtest.proxy import ServiceProxy
-from controller_runtime.envtest.server import BODY_LIMIT, ApiServer
+from controller_runtime.envtest.answers import Answer, Call, answer_status
+from controller_runtime.envtest.gate import Gate
+from controller_runtime.envtest.server import BODY_LIMIT
 from controller_runtime.envtest.status import StatusError, too_large, unauthorized
-from controller_runtime.envtest.streams import OpenWatches
+from controller_runtime.envtest.streams import ConnectionDropped, OpenWatch
 
 __all__ = ["HttpFront"]
 
@@ -35,10 +35,8 @@ class HttpFront:
         token: every request but the health checks must carry it as its bearer token.
     """
 
-    def __init__(self, api: ApiServer, proxy: ServiceProxy, watches: OpenWatches, token: str) -> None:
-        self._api = api
-        self._proxy = proxy
-        self._watches = watches
+    def __init__(self, gate: Gate, token: str) -> None:
+        self._gate = gate
         self._expected = f"Bearer {token}".encode()
         self._runner: web.ServerRunner | None = None
         self.port = 0
@@ -61,8 +59,7 @@ class HttpFront:
         self.port = int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
-        """End all watches and connections. Idempotent."""
-        self._watches.stop()
+        """End all connections. Idempotent."""
         if self._runner is not None:
             runner, self._runner = self._runner, None
             await runner.cleanup()
@@ -72,14 +69,16 @@ class HttpFront:
             answer = await self._answer(request)
         except StatusError as error:
             return _response(answer_status(error))
+        except ConnectionDropped:
+            return _reset(request)
         except Exception as error:  # noqa: BLE001 - the last line of defence: a Status for the client, the traceback in the log
             _log.exception("request failed: %s %s", request.method, request.path)
             return _response(answer_status(StatusError(500, "InternalError", f"Internal error occurred: {error!r}")))
-        if isinstance(answer, WatchAnswer):
+        if isinstance(answer, OpenWatch):
             return await self._stream(request, answer)
         return _response(answer)
 
-    async def _answer(self, request: web.BaseRequest) -> Answer | WatchAnswer:
+    async def _answer(self, request: web.BaseRequest) -> Answer | OpenWatch:
         if not self._may_enter(request):
             raise unauthorized()
         if request.content_length is not None and request.content_length > BODY_LIMIT:
@@ -92,8 +91,7 @@ class HttpFront:
             headers={name.lower(): value for name, value in request.headers.items()},
             body=body,
         )
-        answer = self._api.handle(call)
-        return await self._proxy.answer(answer) if isinstance(answer, ProxyAnswer) else answer
+        return await self._gate.answer(call)
 
     def _may_enter(self, request: web.BaseRequest) -> bool:
         if request.path in ("/healthz", "/livez", "/readyz"):
@@ -101,20 +99,28 @@ class HttpFront:
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         return hmac.compare_digest(given, self._expected)
 
-    async def _stream(self, request: web.BaseRequest, answer: WatchAnswer) -> web.StreamResponse:
+    async def _stream(self, request: web.BaseRequest, watch: OpenWatch) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": _JSON_STREAM, "Cache-Control": "no-cache, private"})
         response.enable_chunked_encoding()
-        watch = self._watches.open(answer)
         try:
             await response.prepare(request)
             while lines := await watch.read():
                 await response.write(b"\n".join(lines) + b"\n")
             await response.write_eof()
+        except ConnectionDropped:
+            return _reset(request)
         except ConnectionError:
             pass  # the client has gone: that is how watches usually end
         finally:
-            self._watches.close(watch)
+            self._gate.close(watch)
         return response
+
+
+def _reset(request: web.BaseRequest) -> web.Response:
+    """Break the connection; the answer reaches nobody."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=502)
 
 
 def _response(answer: Answer) -> web.Response:

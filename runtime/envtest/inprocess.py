@@ -13,10 +13,9 @@ from typing import final
 
 from controller_runtime.client.errors import TransportError
 from controller_runtime.client.transport import Request, Response, Stream
-from controller_runtime.envtest.answers import Answer, Call, ProxyAnswer, WatchAnswer
-from controller_runtime.envtest.proxy import ServiceProxy
-from controller_runtime.envtest.server import ApiServer
-from controller_runtime.envtest.streams import OpenWatch, OpenWatches
+from controller_runtime.envtest.answers import Answer, Call
+from controller_runtime.envtest.gate import Gate
+from controller_runtime.envtest.streams import ConnectionDropped, OpenWatch
 
 __all__ = ["InProcessTransport"]
 
@@ -27,10 +26,8 @@ _USER_AGENT = "controller-runtime/in-process"
 class InProcessTransport:
     """See the module docstring; implements `controller_runtime.client.transport.Transport`."""
 
-    def __init__(self, api: ApiServer, proxy: ServiceProxy, watches: OpenWatches) -> None:
-        self._api = api
-        self._proxy = proxy
-        self._watches = watches
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
         self._closed = False
 
     async def request(self, request: Request) -> Response:
@@ -39,27 +36,23 @@ class InProcessTransport:
             async with asyncio.timeout(request.timeout):
                 answer = await self._answer(request)
         except TimeoutError as error:
-            msg = f"no answer within {request.timeout} s"
-            raise TransportError(msg) from error
+            raise _no_answer(request) from error
         await asyncio.sleep(0)
         return Response(answer.status, answer.headers, answer.body)
 
     async def _answer(self, request: Request) -> Answer:
-        answer = self._call(request)
-        if isinstance(answer, ProxyAnswer):
-            return await self._proxy.answer(answer)
-        if isinstance(answer, Answer):
-            return answer
-        watch = self._watches.open(answer)
+        watch = await self._open(request)
+        if isinstance(watch, Answer):
+            return watch
         try:
             lines: list[bytes] = []
-            while batch := await watch.read():
+            while batch := await _read(watch):
                 lines += batch
         finally:
-            self._watches.close(watch)
+            self._gate.close(watch)
         return Answer(200, b"".join(line + b"\n" for line in lines))
 
-    def _call(self, request: Request) -> Answer | WatchAnswer | ProxyAnswer:
+    async def _open(self, request: Request) -> Answer | OpenWatch:
         if self._closed:
             msg = "the transport is closed"
             raise TransportError(msg)
@@ -67,33 +60,47 @@ class InProcessTransport:
         headers.update((name.lower(), value) for name, value in request.headers.items())
         if request.content_type:
             headers["content-type"] = request.content_type
-        return self._api.handle(
-            Call(
-                method=request.method,
-                path=request.path,
-                params=request.params,
-                headers=headers,
-                body=request.body or b"",
-            )
+        call = Call(
+            method=request.method, path=request.path, params=request.params, headers=headers, body=request.body or b""
         )
+        try:
+            return await self._gate.answer(call)
+        except ConnectionDropped as error:
+            raise _reset() from error
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[Stream]:
         await asyncio.sleep(0)
-        answer = self._call(request)
-        if isinstance(answer, ProxyAnswer):
-            answer = await self._proxy.answer(answer)
-        if isinstance(answer, Answer):
-            yield _Complete(answer)
+        try:
+            async with asyncio.timeout(request.timeout):
+                watch = await self._open(request)
+        except TimeoutError as error:
+            raise _no_answer(request) from error
+        if isinstance(watch, Answer):
+            yield _Complete(watch)
             return
-        watch = self._watches.open(answer)
         try:
             yield _Watching(watch, request.timeout)
         finally:
-            self._watches.close(watch)
+            self._gate.close(watch)
 
     async def close(self) -> None:
         self._closed = True
+
+
+def _no_answer(request: Request) -> TransportError:
+    return TransportError(f"no answer within {request.timeout} s")
+
+
+def _reset() -> TransportError:
+    return TransportError("the connection was reset")
+
+
+async def _read(watch: OpenWatch) -> list[bytes]:
+    try:
+        return await watch.read()
+    except ConnectionDropped as error:
+        raise _reset() from error
 
 
 @final
@@ -135,7 +142,7 @@ class _Watching:
             await asyncio.sleep(0)
             try:
                 async with asyncio.timeout(self._silence):
-                    batch = await self._watch.read()
+                    batch = await _read(self._watch)
             except TimeoutError as error:
                 msg = f"no line within {self._silence} s"
                 raise TransportError(msg) from error

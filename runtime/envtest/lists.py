@@ -17,7 +17,7 @@ import orjson
 from controller_runtime.api.resource import ObjectKey
 from controller_runtime.envtest.selection import Selection
 from controller_runtime.envtest.status import StatusError, bad_request, expired
-from controller_runtime.envtest.storage import Storage, Stored, Table, TooOld
+from controller_runtime.envtest.storage import Stored, Table, TooOld
 
 __all__ = ["Page", "list_page", "read_version", "version_not_reached"]
 
@@ -45,8 +45,8 @@ def read_version(text: str) -> int | None:
     return int(text)
 
 
-def list_page(storage: Storage, table: Table, selection: Selection, params: Mapping[str, str]) -> Page:
-    """Answer a list request.
+def list_page(current: int, table: Table, selection: Selection, params: Mapping[str, str]) -> Page:
+    """Answer a list request, `current` being the server's version.
 
     Raises:
         StatusError: 400 for parameters that contradict each other, 410 for a version that is too old, 504 for one that
@@ -61,7 +61,7 @@ def list_page(storage: Storage, table: Table, selection: Selection, params: Mapp
             raise bad_request("specifying resource version is not allowed when using continue")
         version, after = _read_token(params["continue"])
         if version == -1:
-            version = storage.version
+            version = current
     elif match == "Exact":
         if not wanted:
             raise _match_error("resourceVersionMatch=Exact is forbidden with an empty or zero resourceVersion")
@@ -69,20 +69,18 @@ def list_page(storage: Storage, table: Table, selection: Selection, params: Mapp
     elif match in ("", "NotOlderThan"):
         if match and wanted is None:
             raise _match_error("resourceVersionMatch is forbidden unless resourceVersion is provided")
-        version = wanted if limit and wanted and not match else storage.version
-        if wanted is not None and wanted > storage.version:
-            raise version_not_reached(wanted, storage.version)
+        version = wanted if limit and wanted and not match else current
+        if wanted is not None and wanted > current:
+            raise version_not_reached(wanted, current)
     else:
         raise _match_error(f"unsupported resourceVersionMatch: {match!r}")
-    if version > storage.version:
-        raise version_not_reached(version, storage.version)
-    return _page(storage, table, selection, version, limit, after)
+    if version > current:
+        raise version_not_reached(version, current)
+    return _page(current, table, selection, version, limit, after)
 
 
-def _page(
-    storage: Storage, table: Table, selection: Selection, version: int, limit: int, after: ObjectKey | None
-) -> Page:
-    if version == storage.version:
+def _page(current: int, table: Table, selection: Selection, version: int, limit: int, after: ObjectKey | None) -> Page:
+    if version == current:
         objects, keys = table.objects, table.sorted_keys()
     else:
         try:

@@ -32,12 +32,13 @@ from controller_runtime.envtest.requestoptions import (
 from controller_runtime.envtest.selection import select
 from controller_runtime.envtest.status import (
     bad_request,
+    expired,
     method_not_allowed,
     not_found,
     not_implemented,
     success,
 )
-from controller_runtime.envtest.storage import Storage, Stored
+from controller_runtime.envtest.storage import Storage, Stored, Table, TooOld
 from controller_runtime.envtest.watching import Watch
 from controller_runtime.envtest.writes import Writer
 
@@ -116,27 +117,40 @@ class Resources:
 
     def _get(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
         rendering = self._rendering(call, target, params)
-        return Answer(200, rendering.one(self._existing(target)))
+        return Answer(200, rendering.one(self._existing(target, call.as_of)))
 
-    def _existing(self, target: Target) -> Stored:
-        stored = self._storage.get(target.kind.storage, target.key)
+    def _existing(self, target: Target, as_of: int | None = None) -> Stored:
+        stored = self._view(target.kind, as_of).objects.get(target.key)
         if stored is None:
             raise not_found(target.kind.resource, target.name)
         return stored
+
+    def _view(self, kind: Kind, as_of: int | None) -> Table:
+        """The objects of a kind, as they are or as they were.
+
+        Raises:
+            StatusError: the history does not reach back that far.
+        """
+        table = self._storage.table(kind.storage)
+        try:
+            return table if as_of is None else table.at(as_of)
+        except TooOld:
+            raise expired(f"too old resource version: {as_of}") from None
 
     def _list_or_watch(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer | WatchAnswer:
         kind = target.kind
         selection = select(params, target.namespace, target.name, kind.fields)
         rendering = self._rendering(call, target, params)
-        table = self._storage.table(kind.storage)
+        current = self._storage.version if call.as_of is None else call.as_of
+        table = self._view(kind, call.as_of)
         if not flag(params, "watch"):
             refuse_initial_events(params)
-            return Answer(200, rendering.many(list_page(self._storage, table, selection, params)))
-        after, initial, announce = self._start_of_watch(kind, params)
+            return Answer(200, rendering.many(list_page(current, table, selection, params)))
+        after, initial, announce = self._start_of_watch(current, params)
         bookmarks = flag(params, "allowWatchBookmarks")
         watch = Watch(
             self._storage,
-            table,
+            self._storage.table(kind.storage),
             selection,
             rendering.event,
             after=after,
@@ -149,11 +163,10 @@ class Resources:
         )
         return WatchAnswer(watch, self._watch_timeout(params), bookmarks)
 
-    def _start_of_watch(self, kind: Kind, params: Mapping[str, str]) -> tuple[int, bool, bool]:
+    def _start_of_watch(self, current: int, params: Mapping[str, str]) -> tuple[int, bool, bool]:
         """Where a watch starts, whether it first tells what there is, and whether it announces the end of that."""
         wanted = read_version(params.get("resourceVersion", ""))
         match = params.get("resourceVersionMatch", "")
-        current = self._storage.version
         if "sendInitialEvents" in params:
             if match != "NotOlderThan":
                 raise list_options_error(

@@ -164,6 +164,17 @@ class Table:
         newest_first = list(islice(reversed(self._changes), self.end - position))
         return reversed(newest_first)
 
+    def at(self, version: int) -> Table:
+        """Return a table that holds what this one held at `version`, and gets no changes.
+
+        Raises:
+            TooOld: the history does not reach back that far.
+        """
+        past = Table(0)
+        past.objects = self.state_at(version)
+        past.forget_history(version)
+        return past
+
     def state_at(self, version: int) -> dict[ObjectKey, Stored]:
         """Return the objects as they were at `version`.
 

@@ -67,6 +67,7 @@ class Watch:
         if announce_end:
             self._pending.append(self._bookmark(_INITIAL_EVENTS_END))
         self.ended = False
+        self._expired = False
 
     def listen(self, listener: Callable[[], None]) -> None:
         self._table.listeners.add(listener)
@@ -74,10 +75,22 @@ class Watch:
     def unlisten(self, listener: Callable[[], None]) -> None:
         self._table.listeners.discard(listener)
 
-    def pull(self) -> list[bytes]:
-        """Return the lines that are due. `ended` is true after a line that reports an error, and if the kind is gone."""
+    def expire(self) -> None:
+        """End with the error 410, whatever the history holds."""
+        self._expired = True
+
+    def pull(self, *, news: bool = True) -> list[bytes]:
+        """Return the lines that are due; without `news` only the initial ones.
+
+        `ended` is true after a line that reports an error, and if the kind is gone.
+        """
         lines, self._pending = self._pending, []
         if self.ended:
+            return lines
+        if self._expired:
+            self.ended = True
+            return [*lines, self._error()]
+        if not news:
             return lines
         self.ended = self._table.dropped  # what happened before that, all its objects' ends, is still told
         if self._position == self._table.end:
@@ -96,7 +109,7 @@ class Watch:
                     lines.append(_line(b"DELETED", self._render(change.last)))
         except TooOld:
             self.ended = True
-            lines.append(_line(b"ERROR", orjson.dumps(_too_old(self._version).body())))
+            lines.append(self._error())
         self._position = self._table.end
         return lines
 
@@ -104,6 +117,9 @@ class Watch:
         """A line that tells how far this watch has come; call it only when nothing is left to pull."""
         self._version = self._storage.version
         return self._bookmark({})
+
+    def _error(self) -> bytes:
+        return _line(b"ERROR", orjson.dumps(_too_old(self._version).body()))
 
     def _bookmark(self, annotations: dict[str, str]) -> bytes:
         api_version, kind = self._kind

@@ -15,8 +15,13 @@ __all__ = [
     "ANNOTATION_FEATURES",
     "ANNOTATION_INITIAL_CLUSTER_NUM",
     "ANNOTATION_LAST_TEMPLATE",
+    "ANNOTATION_MAX_UNAVAILABLE",
+    "ANNOTATION_MAX_UNAVAILABLE_IN_ZONE",
+    "ANNOTATION_PAUSED",
+    "ANNOTATION_POD_DISRUPTION_BUDGET",
     "ANNOTATION_PRIORITY",
     "ANNOTATION_TIPROXY_GRACEFUL_DELETE_DELAY",
+    "ANNOTATION_UNRELOADED_CONFIG",
     "FINALIZER",
     "LABEL_CLUSTER",
     "LABEL_CLUSTER_ID",
@@ -61,8 +66,19 @@ ANNOTATION_FEATURES: Final = "core.pingcap.com/features"
 ANNOTATION_DEFER_DELETE: Final = "core.pingcap.com/defer-delete"
 ANNOTATION_PRIORITY: Final = "core.pingcap.com/priority"
 """Set by users on an instance: a whole number from 0; the smallest is removed or updated first."""
+ANNOTATION_MAX_UNAVAILABLE: Final = "core.pingcap.com/max-unavailable"
+"""Set by users on a Cluster or a group: how many of its stores may be down at the same time. This operator's own."""
+ANNOTATION_MAX_UNAVAILABLE_IN_ZONE: Final = "core.pingcap.com/max-unavailable-in-zone"
+"""Set by users on a Cluster: how many stores of one zone may be down together, where PD makes that safe. Our own, too."""
+ANNOTATION_PAUSED: Final = "core.pingcap.com/paused"
+"""Set by users on a group: `true` stops every change of it that isn't a repair. Our own, too."""
+ANNOTATION_POD_DISRUPTION_BUDGET: Final = "core.pingcap.com/pod-disruption-budget"
+"""Set by users on a group: `false` if they want none of ours, because they have made one themselves. Our own, too."""
 ANNOTATION_INITIAL_CLUSTER_NUM: Final = "pd.core.pingcap.com/initial-cluster-num"
 ANNOTATION_TIPROXY_GRACEFUL_DELETE_DELAY: Final = "core.pingcap.com/tiproxy-graceful-shutdown-delete-delay-seconds"
+ANNOTATION_UNRELOADED_CONFIG: Final = "core.pingcap.com/unreloaded-config"
+"""On a pod, and only while there are any: configuration items that its running process doesn't use yet. TiDB Operator doesn't
+know it, and leaves it alone."""
 
 MANAGED: Final[Selector] = selector({LABEL_MANAGED_BY: MANAGED_BY})
 """Selects every object the operator owns: the scope of the cached built-in kinds."""

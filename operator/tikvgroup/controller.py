@@ -18,10 +18,9 @@ from controller_runtime.task import Node, ReportStore, Runner, TaskMetrics, bloc
 from tikv_operator.api import Cluster, PDGroup, TiKV, TiKVGroup
 from tikv_operator.common.membership import cluster_key, declare, member_keys, members
 from tikv_operator.common.settings import Settings
-from tikv_operator.pdclient import PDClients
-from tikv_operator.tikvgroup.allocation import NameAllocator
-from tikv_operator.tikvgroup.tasks import ctx, finalizer, revision, status, svc, updater
-from tikv_operator.tikvgroup.tasks.state import (
+from tikv_operator.group.allocation import NameAllocator
+from tikv_operator.group.tasks import ctx, finalizer, revision, status, svc
+from tikv_operator.group.tasks.state import (
     GroupContext,
     cluster_is_deleting,
     cluster_is_missing,
@@ -31,6 +30,9 @@ from tikv_operator.tikvgroup.tasks.state import (
     is_gone,
     is_suspending,
 )
+from tikv_operator.pdclient import PDClients
+from tikv_operator.tikvgroup.component import TIKV_GROUP
+from tikv_operator.tikvgroup.tasks import updater
 from tikv_operator.tikvgroup.upgrade import BEFORE_TIKV, is_upgrade
 
 __all__ = ["NAME", "controller", "pipeline"]
@@ -38,7 +40,7 @@ __all__ = ["NAME", "controller", "pipeline"]
 NAME = "tikvgroup"
 
 
-def pipeline() -> Node[GroupContext]:
+def pipeline() -> Node[GroupContext[TiKVGroup, TiKV]]:
     """One reconcile of a TiKVGroup."""
     return block(
         ctx.group,
@@ -94,6 +96,7 @@ def controller(
 
     async def reconcile(context: Context, request: Request) -> Requeue | None:
         run = GroupContext(
+            component=TIKV_GROUP,
             client=context.client,
             clock=context.clock,
             log=context.log,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, final
+from typing import Any, Generic, Protocol, TypeVar, final
 
 from controller_runtime.task.results import Result, Status
 
@@ -23,38 +23,38 @@ C = TypeVar("C")
 C_contra = TypeVar("C_contra", contravariant=True)
 
 Condition = Callable[[C], bool]
-Execute = Callable[["Task[C]", C], Awaitable[Result]]
-"""Runs one task and records it: the runner's part."""
+Execute = Callable[["Task[Any]", Any], Awaitable[Result]]
+"""Runs one task on the run's context and records it: the runner's part."""
 
 
-class Node(Protocol[C]):
-    """A part of a pipeline."""
+class Node(Protocol[C_contra]):
+    """A part of a pipeline. One that needs a general context can be part of a pipeline over a more special one."""
 
-    async def run(self, ctx: C, execute: Execute[C]) -> bool:
+    async def run(self, ctx: C_contra, execute: Execute) -> bool:
         """Run this part; return True if the run must go on after it."""
         ...
 
-    def tasks(self) -> tuple[Task[C], ...]:
+    def tasks(self) -> tuple[Task[C_contra], ...]:
         """Return every task in this part, in order."""
         ...
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Task(Generic[C]):
+class Task(Generic[C_contra]):
     """A named step. Calling it runs the function alone: what a unit test does."""
 
     name: str
-    function: Callable[[C], Awaitable[Result]]
+    function: Callable[[C_contra], Awaitable[Result]]
 
-    async def __call__(self, ctx: C) -> Result:
+    async def __call__(self, ctx: C_contra) -> Result:
         return await self.function(ctx)
 
-    async def run(self, ctx: C, execute: Execute[C]) -> bool:
+    async def run(self, ctx: C_contra, execute: Execute) -> bool:
         result = await execute(self, ctx)
         return result.status is not Status.FAIL
 
-    def tasks(self) -> tuple[Task[C], ...]:
+    def tasks(self) -> tuple[Task[C_contra], ...]:
         return (self,)
 
 
@@ -75,7 +75,7 @@ def task(name: str) -> Callable[[Callable[[C], Awaitable[Result]]], Task[C]]:
 class _Block(Generic[C]):
     steps: tuple[Node[C], ...]
 
-    async def run(self, ctx: C, execute: Execute[C]) -> bool:
+    async def run(self, ctx: C, execute: Execute) -> bool:
         for step in self.steps:
             if not await step.run(ctx, execute):
                 return False
@@ -92,7 +92,7 @@ class _If(Generic[C]):
     then: Node[C]
     otherwise: Node[C]
 
-    async def run(self, ctx: C, execute: Execute[C]) -> bool:
+    async def run(self, ctx: C, execute: Execute) -> bool:
         return await (self.then if self.condition(ctx) else self.otherwise).run(ctx, execute)
 
     def tasks(self) -> tuple[Task[C], ...]:
@@ -104,7 +104,7 @@ class _If(Generic[C]):
 class _Break(Generic[C]):
     inner: Node[C]
 
-    async def run(self, ctx: C, execute: Execute[C]) -> bool:
+    async def run(self, ctx: C, execute: Execute) -> bool:
         await self.inner.run(ctx, execute)
         return False
 

@@ -11,8 +11,9 @@ from tikv_operator.api import Cluster, PDGroup, TiKV, TiKVGroup
 from tikv_operator.cluster.tasks.state import ClusterContext
 from tikv_operator.common.keys import component_labels
 from tikv_operator.common.settings import Settings
-from tikv_operator.tikvgroup.allocation import NameAllocator
-from tikv_operator.tikvgroup.tasks.state import GroupContext
+from tikv_operator.group.allocation import NameAllocator
+from tikv_operator.group.tasks.state import AnyGroup, GroupContext
+from tikv_operator.tikvgroup.component import TIKV_GROUP
 
 __all__ = ["cluster_context", "group_context", "make_cluster", "make_group", "make_pd_group", "of_group"]
 
@@ -93,8 +94,9 @@ def of_group(group: TiKVGroup, *instances: TiKV) -> tuple[TiKV, ...]:
     return instances
 
 
-def group_context(world: FakeCluster, name: str = "basic", **parts: Any) -> GroupContext:
+def group_context(world: FakeCluster, name: str = "basic", **parts: Any) -> AnyGroup:
     values: dict[str, Any] = {
+        "component": TIKV_GROUP,
         "client": world.client,
         "clock": world.clock,
         "log": quiet_log(),

@@ -7,7 +7,7 @@ import re
 
 from helpers.group_world import make_group
 from tikv_operator.api import TiKVGroup
-from tikv_operator.tikvgroup.allocation import NameAllocator, suffix
+from tikv_operator.group.allocation import NameAllocator, suffix
 
 
 def first(allocator: NameAllocator, group: TiKVGroup, count: int) -> list[str]:

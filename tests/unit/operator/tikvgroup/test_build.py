@@ -10,7 +10,9 @@ import pytest
 from controller_runtime.api import encode
 from helpers.group_world import make_cluster, make_group
 from tikv_operator.api import TemplateMeta, TiKVGroup
-from tikv_operator.tikvgroup.build import Blueprint, controller_revision, headless_service, new_subdomain, tikv
+from tikv_operator.group import build
+from tikv_operator.group.build import Blueprint, controller_revision, headless_service, new_subdomain
+from tikv_operator.tikvgroup.component import TIKV_GROUP
 
 OWNER = {
     "apiVersion": "core.pingcap.com/v1alpha1",
@@ -40,7 +42,7 @@ def blueprint(group: TiKVGroup) -> Blueprint:
 
 def instance(group: TiKVGroup, **parts: Any) -> Any:
     values = {"name": "basic-abc123", "subdomain": "basic-tikv-peer", "topology": None}
-    return sent(tikv(group, blueprint(group), **values | parts))
+    return sent(build.instance(TIKV_GROUP, group, blueprint(group), **values | parts))
 
 
 def test_an_instance_is_the_template_with_the_groups_marks() -> None:
@@ -85,7 +87,7 @@ def test_an_instance_is_the_template_with_the_groups_marks() -> None:
 def test_making_an_instance_leaves_the_group_as_it_is() -> None:
     group = make_group(template={"resources": {"cpu": "1000m"}, "server": {"ports": {}}}, features=["MultiPDGroup"])
     before = encode(group)
-    made = tikv(group, blueprint(group), name="x", subdomain="y", topology={"zone": "a"})
+    made = build.instance(TIKV_GROUP, group, blueprint(group), name="x", subdomain="y", topology={"zone": "a"})
     made.spec.volumes[0].storage = "1Gi"
     made.metadata.labels["a"] = "b"
     assert encode(group) == before
@@ -110,7 +112,9 @@ def test_parts_that_say_nothing_are_not_applied(server: dict[str, Any], expected
 
 
 def test_the_headless_service() -> None:
-    assert sent(headless_service(make_group(template={"server": {"ports": {"client": {"port": 30160}}}}))) == {
+    assert sent(
+        headless_service(TIKV_GROUP, make_group(template={"server": {"ports": {"client": {"port": 30160}}}}))
+    ) == {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": "basic-tikv-peer", "namespace": "ns1", "labels": LABELS, "ownerReferences": [OWNER]},
@@ -130,13 +134,13 @@ def test_the_headless_service() -> None:
 
 def test_the_subdomain_of_a_new_instance() -> None:
     gates = [{"name": "ClusterSubdomain"}]
-    assert new_subdomain(make_group(), make_cluster()) == "basic-tikv-peer"
-    assert new_subdomain(make_group(), make_cluster(spec={"featureGates": gates})) == "tc-cluster"
+    assert new_subdomain(TIKV_GROUP, make_group(), make_cluster()) == "basic-tikv-peer"
+    assert new_subdomain(TIKV_GROUP, make_group(), make_cluster(spec={"featureGates": gates})) == "tc-cluster"
 
 
 def test_a_revision_carries_its_data_byte_for_byte() -> None:
     data = b'{"spec":{"template":{"$patch":"replace","config":"\\u003c"}}}'
-    made = controller_revision(make_group(), name="basic-tikv-x", data=data, digest="abc", revision=3)
+    made = controller_revision(TIKV_GROUP, make_group(), name="basic-tikv-x", data=data, digest="abc", revision=3)
     assert data in encode(made)
     assert sent(made) == {
         "apiVersion": "apps/v1",
@@ -156,5 +160,7 @@ def test_a_mark_for_removal_in_a_template_is_not_passed_on() -> None:
     annotations = {"core.pingcap.com/defer-delete": "false", "a": "b"}
     group = make_group()
     group.spec.template.metadata = TemplateMeta(annotations=annotations)
-    made = tikv(group, blueprint(group), name="basic-abc123", subdomain="basic-tikv-peer", topology=None)
+    made = build.instance(
+        TIKV_GROUP, group, blueprint(group), name="basic-abc123", subdomain="basic-tikv-peer", topology=None
+    )
     assert made.metadata.annotations == {"a": "b"}

@@ -13,14 +13,15 @@ from helpers.group_instances import make_tikv
 from helpers.group_world import group_context, make_group, of_group
 from tikv_operator.api import TiKV, TiKVGroup
 from tikv_operator.common.keys import FINALIZER
-from tikv_operator.tikvgroup.build import headless_service
-from tikv_operator.tikvgroup.tasks import finalizer
-from tikv_operator.tikvgroup.tasks.state import GroupContext
+from tikv_operator.group.build import headless_service
+from tikv_operator.group.tasks import finalizer
+from tikv_operator.group.tasks.state import AnyGroup
+from tikv_operator.tikvgroup.component import TIKV_GROUP
 
 DELETED = {"deletionTimestamp": "2027-01-15T08:00:00Z"}
 
 
-def world_of(*objects: Any, finalizers: list[str] | None = None) -> tuple[FakeCluster, GroupContext]:
+def world_of(*objects: Any, finalizers: list[str] | None = None) -> tuple[FakeCluster, AnyGroup]:
     world = FakeCluster()
     world.add(make_group(metadata=DELETED | {"finalizers": ["other", *(finalizers or [FINALIZER])]}))
     world.add(*objects)
@@ -48,14 +49,16 @@ async def test_the_finalizer_is_added_once() -> None:
 
 
 async def test_instances_go_first_each_is_asked_once() -> None:
-    world, ctx = world_of(instance("basic-a"), instance("basic-b", deleting=True), headless_service(make_group()))
+    world, ctx = world_of(
+        instance("basic-a"), instance("basic-b", deleting=True), headless_service(TIKV_GROUP, make_group())
+    )
     result = await finalizer.remove(ctx)
     assert (result.status, result.message) == (Status.WAIT, "wait until 2 instances are deleted: basic-a, basic-b")
     assert world.writes == ["delete TiKV basic-a"]
 
 
 async def test_then_the_services() -> None:
-    world, ctx = world_of(headless_service(make_group()))
+    world, ctx = world_of(headless_service(TIKV_GROUP, make_group()))
     result = await finalizer.remove(ctx)
     assert (result.status, result.message) == (Status.WAIT, "wait until services are deleted: basic-tikv-peer")
     assert world.writes == ["delete Service basic-tikv-peer"]

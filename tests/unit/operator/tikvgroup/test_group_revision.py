@@ -13,16 +13,19 @@ from helpers.group_instances import make_tikv
 from helpers.group_world import group_context, make_cluster, make_group, of_group
 from tikv_operator.api import TiKVGroup
 from tikv_operator.common.revision import revision_data, revision_hash
-from tikv_operator.tikvgroup.build import controller_revision
-from tikv_operator.tikvgroup.tasks import revision
-from tikv_operator.tikvgroup.tasks.state import GroupContext, Revisions
+from tikv_operator.group.build import controller_revision
+from tikv_operator.group.tasks import revision
+from tikv_operator.group.tasks.state import AnyGroup, Revisions
+from tikv_operator.tikvgroup.component import TIKV_GROUP
 
 
 def revision_of(group: TiKVGroup, name: str, number: int = 1, *, data: bytes | None = None) -> ControllerRevision:
-    return controller_revision(group, name=name, data=data or revision_data(group), digest="x", revision=number)
+    return controller_revision(
+        TIKV_GROUP, group, name=name, data=data or revision_data(group), digest="x", revision=number
+    )
 
 
-async def choose(world: FakeCluster, group: TiKVGroup) -> tuple[GroupContext, Revisions]:
+async def choose(world: FakeCluster, group: TiKVGroup) -> tuple[AnyGroup, Revisions]:
     ctx = group_context(world)
     ctx.found = group
     await revision.choose(ctx)

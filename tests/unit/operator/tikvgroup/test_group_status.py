@@ -14,12 +14,12 @@ from helpers.group_instances import NEW, NOW, OLD, make_tikv
 from helpers.group_world import group_context, make_cluster, make_group, of_group
 from tikv_operator.api import TiKV, TiKVGroup
 from tikv_operator.common.errors import SpecInvalid
-from tikv_operator.tikvgroup.build import Blueprint
-from tikv_operator.tikvgroup.tasks import status
-from tikv_operator.tikvgroup.tasks.state import GroupContext, Revisions
+from tikv_operator.group.build import Blueprint
+from tikv_operator.group.tasks import status
+from tikv_operator.group.tasks.state import AnyGroup, Revisions
 
 
-def context(group: TiKVGroup, *instances: TiKV, suspend: bool = False, generation: int = 1) -> GroupContext:
+def context(group: TiKVGroup, *instances: TiKV, suspend: bool = False, generation: int = 1) -> AnyGroup:
     world = FakeCluster()
     world.clock.seconds = NOW
     world.add(group)
@@ -33,12 +33,12 @@ def context(group: TiKVGroup, *instances: TiKV, suspend: bool = False, generatio
     return ctx
 
 
-def condition(ctx: GroupContext) -> tuple[str, str, str]:
+def condition(ctx: AnyGroup) -> tuple[str, str, str]:
     (found,) = ctx.status.conditions
     return found.status, found.reason, found.message
 
 
-def events(ctx: GroupContext) -> list[str]:
+def events(ctx: AnyGroup) -> list[str]:
     assert isinstance(ctx.events, FakeEvents)
     return ctx.events.seen
 

@@ -12,13 +12,13 @@ from helpers.group_fakes import FakeCluster, FakeEvents, names
 from helpers.group_instances import NEW, NOW, OLD, make_tikv
 from helpers.group_world import group_context, make_cluster, make_group, make_pd_group, of_group
 from tikv_operator.api import TiKV, TiKVGroup
-from tikv_operator.tikvgroup.allocation import NameAllocator
-from tikv_operator.tikvgroup.build import Blueprint
+from tikv_operator.group.allocation import NameAllocator
+from tikv_operator.group.build import Blueprint
+from tikv_operator.group.tasks.state import AnyGroup, Revisions
 from tikv_operator.tikvgroup.tasks import updater
-from tikv_operator.tikvgroup.tasks.state import GroupContext, Revisions
 
 
-def context(world: FakeCluster, group: TiKVGroup, *instances: TiKV, cluster: Any = None) -> GroupContext:
+def context(world: FakeCluster, group: TiKVGroup, *instances: TiKV, cluster: Any = None) -> AnyGroup:
     """Return a context as it is when the updater's turn comes; the clock says the instances' NOW."""
     world.clock.seconds = NOW
     world.add(group, *of_group(group, *instances))
@@ -35,7 +35,7 @@ def context(world: FakeCluster, group: TiKVGroup, *instances: TiKV, cluster: Any
     return ctx
 
 
-def events(ctx: GroupContext) -> list[str]:
+def events(ctx: AnyGroup) -> list[str]:
     assert isinstance(ctx.events, FakeEvents)
     return ctx.events.seen
 

@@ -1,4 +1,4 @@
-"""What one reconcile of a TiKVGroup works with and has found out so far.
+"""What one reconcile of a group works with and has found out so far.
 
 A context belongs to one run: tasks read it and write it, one after the other. Conditions of the pipeline are plain functions
 of it.
@@ -6,19 +6,22 @@ of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from controller_runtime.api import ObjectKey
 from controller_runtime.client import Client
 from controller_runtime.clock import Clock
 from controller_runtime.reconcile import EventRecorder, Logger
-from tikv_operator.api import Cluster, TiKV, TiKVGroup, TiKVGroupStatus
+from tikv_operator.api import Cluster, GroupStatus, PDGroup, PDGroupStatus, TiKVGroupStatus
+from tikv_operator.common.instances import Group, Instance
 from tikv_operator.common.settings import Settings
-from tikv_operator.tikvgroup.allocation import NameAllocator
-from tikv_operator.tikvgroup.build import Blueprint
+from tikv_operator.group.allocation import NameAllocator
+from tikv_operator.group.build import Blueprint
+from tikv_operator.group.component import GroupComponent
 
 __all__ = [
+    "AnyGroup",
     "GroupContext",
     "Revisions",
     "cluster_is_deleting",
@@ -29,6 +32,9 @@ __all__ = [
     "is_gone",
     "is_suspending",
 ]
+
+G = TypeVar("G", bound=Group)
+I = TypeVar("I", bound=Instance)  # noqa: E741 (an instance kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +55,19 @@ class Revisions:
 
 
 @dataclass(slots=True, kw_only=True)
-class GroupContext:
+class GroupContext(Generic[G, I]):
     """See the module docstring.
 
     Attributes:
+        component: what is particular to this kind of group.
         found: the group; None if it is gone.
         cluster: the group's Cluster; None if it does not exist.
-        instances: the group's TiKVs as the run began, sorted by name.
+        instances: the group's instances as the run began, sorted by name.
         revisions: None until they are chosen.
         waiting_for: why instances are not updated now, for the status.
     """
 
+    component: GroupComponent[G, I]
     client: Client
     clock: Clock
     log: Logger
@@ -67,26 +75,30 @@ class GroupContext:
     key: ObjectKey
     settings: Settings
     names: NameAllocator
-    found: TiKVGroup | None = None
+    found: G | None = None
     cluster: Cluster | None = None
-    instances: list[TiKV] = field(default_factory=list)
+    instances: list[I] = field(default_factory=list)
     revisions: Revisions | None = None
     waiting_for: str = ""
 
     @property
-    def group(self) -> TiKVGroup:
+    def group(self) -> G:
         """The group, in tasks that run only if there is one."""
         if self.found is None:
-            msg = f"TiKVGroup {self.key} is gone"
+            msg = f"{self.component.group.resource.kind} {self.key} is gone"
             raise AssertionError(msg)
         return self.found
 
     @property
-    def status(self) -> TiKVGroupStatus:
+    def status(self) -> GroupStatus:
         """The group's status, to be changed in place."""
-        if self.group.status is None:
-            self.group.status = TiKVGroupStatus()
-        return self.group.status
+        group = self.group
+        if group.status is None:
+            if isinstance(group, PDGroup):
+                group.status = PDGroupStatus()
+            else:
+                group.status = TiKVGroupStatus()
+        return group.status
 
     @property
     def cluster_generation(self) -> int:
@@ -98,35 +110,36 @@ class GroupContext:
         return self.settings.default_min_ready_seconds if own is None else float(own)
 
 
-Condition = Callable[[GroupContext], bool]
+AnyGroup = GroupContext[Any, Any]
+"""What a task needs that works on groups of every kind."""
 
 
-def is_gone(ctx: GroupContext) -> bool:
+def is_gone(ctx: AnyGroup) -> bool:
     return ctx.found is None
 
 
-def is_deleting(ctx: GroupContext) -> bool:
+def is_deleting(ctx: AnyGroup) -> bool:
     return ctx.group.metadata.deletion_timestamp is not None
 
 
-def cluster_is_missing(ctx: GroupContext) -> bool:
+def cluster_is_missing(ctx: AnyGroup) -> bool:
     return ctx.cluster is None
 
 
-def cluster_is_deleting(ctx: GroupContext) -> bool:
+def cluster_is_deleting(ctx: AnyGroup) -> bool:
     return ctx.cluster is not None and ctx.cluster.metadata.deletion_timestamp is not None
 
 
-def cluster_is_paused(ctx: GroupContext) -> bool:
+def cluster_is_paused(ctx: AnyGroup) -> bool:
     return ctx.cluster is not None and bool(ctx.cluster.spec.paused)
 
 
-def features_are_not_copied(ctx: GroupContext) -> bool:
+def features_are_not_copied(ctx: AnyGroup) -> bool:
     """The Cluster controller copies the Cluster's features; until it has, nothing may be made from them."""
     wanted = [gate.name for gate in (ctx.cluster.spec.feature_gates or ())] if ctx.cluster is not None else []
     return (ctx.group.spec.features or []) != wanted
 
 
-def is_suspending(ctx: GroupContext) -> bool:
+def is_suspending(ctx: AnyGroup) -> bool:
     action = ctx.cluster.spec.suspend_action if ctx.cluster is not None else None
     return action is not None and bool(action.suspend_compute)

@@ -10,18 +10,18 @@ from controller_runtime.api import ObjectKey, selector
 from controller_runtime.api.k8s import ControllerRevision
 from controller_runtime.client import AlreadyExists, NotFound, Preconditions
 from controller_runtime.task import Result, complete, task
-from tikv_operator.api import TiKVTemplate
 from tikv_operator.common.keys import LABEL_INSTANCE_REVISION
-from tikv_operator.common.names import TIKV_COMPONENT, revision_name
+from tikv_operator.common.names import revision_name
 from tikv_operator.common.revision import canonical_data, revision_data, revision_hash
-from tikv_operator.tikvgroup.build import Blueprint, controller_revision, group_labels
-from tikv_operator.tikvgroup.tasks.state import GroupContext, Revisions
+from tikv_operator.group.build import Blueprint, controller_revision, group_labels
+from tikv_operator.group.component import Template
+from tikv_operator.group.tasks.state import AnyGroup, Revisions
 
 __all__ = ["choose", "truncate"]
 
 
 @task("ContextRevision")
-async def choose(ctx: GroupContext) -> Result:
+async def choose(ctx: AnyGroup) -> Result:
     """Find or create the revision that the group's spec amounts to, and find the one its instances were last at."""
     group = ctx.group
     data = revision_data(group)
@@ -45,13 +45,13 @@ async def choose(ctx: GroupContext) -> Result:
         previous: Blueprint | None = blueprint
     else:
         # Somebody may have deleted it. The update's template is no substitute: it may be held back for a good reason.
-        previous = None if known is None else _blueprint(known)
+        previous = None if known is None else _blueprint(known, ctx.component.template)
     ctx.revisions = Revisions(update=blueprint, current=current, previous=previous, collision_count=collisions)
     return complete(f"revision {name}")
 
 
 @task("RevisionHistory")
-async def truncate(ctx: GroupContext) -> Result:
+async def truncate(ctx: AnyGroup) -> Result:
     """Delete the oldest revisions that nothing refers to, beyond the history limit."""
     if ctx.revisions is None or ctx.cluster is None:
         return complete("no revision was chosen")
@@ -74,10 +74,10 @@ async def truncate(ctx: GroupContext) -> Result:
     return complete(f"deleted {len(surplus)} old revisions" if surplus else "the history is short enough")
 
 
-async def _revisions(ctx: GroupContext) -> list[ControllerRevision]:
+async def _revisions(ctx: AnyGroup) -> list[ControllerRevision]:
     """Return the group's revisions, the oldest first; those of another owner with the same labels don't count."""
     found = await ctx.client.list(
-        ControllerRevision, namespace=ctx.key.namespace, labels=selector(group_labels(ctx.group))
+        ControllerRevision, namespace=ctx.key.namespace, labels=selector(group_labels(ctx.component, ctx.group))
     )
     own = [revision for revision in found if _owner(revision) in (None, ctx.group.metadata.uid)]
     return sorted(
@@ -94,12 +94,12 @@ def _next(revisions: list[ControllerRevision]) -> int:
     return revisions[-1].revision + 1 if revisions else 1
 
 
-async def _create(ctx: GroupContext, data: bytes, number: int, collisions: int) -> tuple[ControllerRevision, int]:
+async def _create(ctx: AnyGroup, data: bytes, number: int, collisions: int) -> tuple[ControllerRevision, int]:
     """Create a revision; if its name is taken by other data, try the next name."""
     digest = revision_hash(data, collisions)
     while True:
-        name = revision_name(ctx.key.name, TIKV_COMPONENT, revision_hash(data, collisions))
-        wanted = controller_revision(ctx.group, name=name, data=data, digest=digest, revision=number)
+        name = revision_name(ctx.key.name, ctx.component.name, revision_hash(data, collisions))
+        wanted = controller_revision(ctx.component, ctx.group, name=name, data=data, digest=digest, revision=number)
         try:
             return await ctx.client.create(wanted), collisions
         except AlreadyExists:
@@ -110,7 +110,7 @@ async def _create(ctx: GroupContext, data: bytes, number: int, collisions: int) 
 
 
 class _Spec(msgspec.Struct):
-    template: TiKVTemplate
+    template: Any
     features: list[str] | None = None
 
 
@@ -118,11 +118,12 @@ class _Data(msgspec.Struct):
     spec: _Spec
 
 
-def _blueprint(revision: ControllerRevision) -> Blueprint | None:
+def _blueprint(revision: ControllerRevision, kind: type[Template]) -> Blueprint | None:
     """Return what a revision's instances are made from; None if its data is not a template (of a foreign writer)."""
     data: Any = revision.data
     try:
         spec = msgspec.convert(data, _Data).spec
+        template = msgspec.convert(spec.template, kind)
     except msgspec.ValidationError:
         return None
-    return Blueprint(revision=revision.metadata.name, template=spec.template, features=tuple(spec.features or ()))
+    return Blueprint(revision=revision.metadata.name, template=template, features=tuple(spec.features or ()))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from tikv_operator.api import TiKV
 from tikv_operator.common.conditions import OFFLINED, READY, SYNCED, TRUE, find_condition
-from tikv_operator.common.instances import is_available, is_deleting, is_ready, is_up_to_date
+from tikv_operator.common.instances import Instance, is_available, is_deleting, is_ready, is_up_to_date
 
 __all__ = ["listed", "not_available", "not_ready", "not_synced"]
 
@@ -21,25 +20,25 @@ def listed(items: Sequence[str]) -> str:
     return f"{', '.join(items[:_MOST_NAMED])} and {len(items) - _MOST_NAMED} more"
 
 
-def not_ready(instances: Sequence[TiKV], replicas: int) -> str:
+def not_ready(instances: Sequence[Instance], replicas: int) -> str:
     """Say which instances are not ready, or are too many or missing, e.g. `kv-abc123 (PodNotReady)`."""
     return _said(instances, replicas, lambda instance: None if is_ready(instance) else _why(instance, READY))
 
 
-def not_synced(instances: Sequence[TiKV], revision: str, replicas: int) -> str:
+def not_synced(instances: Sequence[Instance], revision: str, replicas: int) -> str:
     """Say which instances have not been brought to the revision yet."""
 
-    def why(instance: TiKV) -> str | None:
+    def why(instance: Instance) -> str | None:
         reached = (instance.status.current_revision if instance.status is not None else None) or ""
         return None if reached == revision else _why(instance, SYNCED)
 
     return _said(instances, replicas, why)
 
 
-def not_available(instances: Sequence[TiKV], replicas: int, min_ready_seconds: float, now: float) -> str:
+def not_available(instances: Sequence[Instance], replicas: int, min_ready_seconds: float, now: float) -> str:
     """Say which instances hold up the next step of an update."""
 
-    def why(instance: TiKV) -> str | None:
+    def why(instance: Instance) -> str | None:
         if not is_ready(instance):
             return _why(instance, READY)
         if not is_available(instance, min_ready_seconds, now):
@@ -49,7 +48,7 @@ def not_available(instances: Sequence[TiKV], replicas: int, min_ready_seconds: f
     return _said(instances, replicas, why)
 
 
-def _said(instances: Sequence[TiKV], replicas: int, why: Callable[[TiKV], str | None]) -> str:
+def _said(instances: Sequence[Instance], replicas: int, why: Callable[[Instance], str | None]) -> str:
     """List the instances that `why` has something to say about, and what is missing or too much."""
     items = []
     surplus = len(instances) - replicas
@@ -67,13 +66,13 @@ def _said(instances: Sequence[TiKV], replicas: int, why: Callable[[TiKV], str | 
     return listed(items)
 
 
-def _leaving(instance: TiKV) -> str:
+def _leaving(instance: Instance) -> str:
     """Say how far the removal is. The reason, not the message: that one changes with every region that moves."""
     found = find_condition(instance.status.conditions, OFFLINED) if instance.status is not None else None
     return f"leaving: {found.reason}" if found is not None and found.reason else "leaving"
 
 
-def _why(instance: TiKV, condition: str) -> str:
+def _why(instance: Instance, condition: str) -> str:
     """Return the reason an instance gives for a condition, or that it has given none about its current state."""
     status = instance.status
     found = find_condition(status.conditions, condition) if status is not None else None

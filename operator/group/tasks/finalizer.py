@@ -9,14 +9,14 @@ from controller_runtime.api.k8s import Service
 from controller_runtime.client import ClientError, Conflict, NotFound, Preconditions, add_finalizer, remove_finalizer
 from controller_runtime.task import Result, complete, task, wait
 from tikv_operator.common.keys import FINALIZER
-from tikv_operator.tikvgroup.build import group_labels
-from tikv_operator.tikvgroup.tasks.state import GroupContext
+from tikv_operator.group.build import group_labels
+from tikv_operator.group.tasks.state import AnyGroup
 
 __all__ = ["add", "remove"]
 
 
 @task("FinalizerAdd")
-async def add(ctx: GroupContext) -> Result:
+async def add(ctx: AnyGroup) -> Result:
     """Put the finalizer on the group before anything is made for it."""
     if not add_finalizer(ctx.group, FINALIZER):
         return complete("the finalizer is there")
@@ -25,7 +25,7 @@ async def add(ctx: GroupContext) -> Result:
 
 
 @task("FinalizerDel")
-async def remove(ctx: GroupContext) -> Result:
+async def remove(ctx: AnyGroup) -> Result:
     """Delete the instances, then the services, then the finalizer; each step waits for the end of the one before.
 
     An instance takes its store out of the cluster before it goes. Its end, and a service's, wakes the group.
@@ -33,7 +33,9 @@ async def remove(ctx: GroupContext) -> Result:
     if ctx.instances:
         await _delete_all(ctx, ctx.instances)
         return wait(f"wait until {len(ctx.instances)} instances are deleted: {_names(ctx.instances)}")
-    services = await ctx.client.list(Service, namespace=ctx.key.namespace, labels=selector(group_labels(ctx.group)))
+    services = await ctx.client.list(
+        Service, namespace=ctx.key.namespace, labels=selector(group_labels(ctx.component, ctx.group))
+    )
     if services:
         await _delete_all(ctx, services)
         return wait(f"wait until services are deleted: {_names(services)}")
@@ -45,7 +47,7 @@ async def remove(ctx: GroupContext) -> Result:
     return complete("all is deleted")
 
 
-async def _delete_all(ctx: GroupContext, objects: Sequence[Object]) -> None:
+async def _delete_all(ctx: AnyGroup, objects: Sequence[Object]) -> None:
     """Ask for the deletion of each; one that can't be deleted doesn't keep the others from it.
 
     Raises:

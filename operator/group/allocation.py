@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final, final
 
 from controller_runtime.api import ObjectKey
-from tikv_operator.api import TiKVGroup
+from tikv_operator.common.instances import Group
 
 __all__ = ["NameAllocator", "suffix"]
 
@@ -56,7 +56,7 @@ class NameAllocator:
         self._suffix = suffix
         self._seen: dict[ObjectKey, _Seen] = {}
 
-    def observe(self, group: TiKVGroup, names: Iterable[str]) -> None:
+    def observe(self, group: Group, names: Iterable[str]) -> None:
         """Note the names of the group's instances. Call it with what every run sees, before `candidates`."""
         seen = self._seen.get(group.key)
         if seen is None or (seen.uid, seen.generation) != (group.metadata.uid, group.metadata.generation):
@@ -64,7 +64,7 @@ class NameAllocator:
             seen = self._seen[group.key] = _Seen(group.metadata.uid, group.metadata.generation)
         seen.names.update(names)
 
-    def candidates(self, group: TiKVGroup) -> Iterator[str]:
+    def candidates(self, group: Group) -> Iterator[str]:
         """Yield names in order, without those that were seen; the caller takes the first ones that nobody else has."""
         seen = self._seen.get(group.key)
         taken = frozenset() if seen is None else seen.names

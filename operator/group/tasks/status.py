@@ -10,22 +10,22 @@ from controller_runtime.client import ClientError
 from controller_runtime.task import Result, complete, task, wait
 from tikv_operator.common.conditions import READY, SUSPENDED, SYNCED, condition_is, find_condition, set_condition
 from tikv_operator.common.instances import cond_true_for_cluster, is_ready
-from tikv_operator.tikvgroup import summary
-from tikv_operator.tikvgroup.build import group_labels
-from tikv_operator.tikvgroup.tasks.state import GroupContext, is_suspending
+from tikv_operator.group import summary
+from tikv_operator.group.build import group_labels
+from tikv_operator.group.tasks.state import AnyGroup, is_suspending
 
 __all__ = ["cluster_missing", "failure", "ready", "replicas", "selected", "suspended", "synced", "write"]
 
 
 @task("GroupStatusSelector")
-async def selected(ctx: GroupContext) -> Result:
+async def selected(ctx: AnyGroup) -> Result:
     """Say by which labels the instances are found: the scale subresource needs it."""
-    ctx.status.selector = str(selector(group_labels(ctx.group)))
+    ctx.status.selector = str(selector(group_labels(ctx.component, ctx.group)))
     return complete(ctx.status.selector)
 
 
 @task("CondSuspended")
-async def suspended(ctx: GroupContext) -> Result:
+async def suspended(ctx: AnyGroup) -> Result:
     """Say whether all instances are suspended, under the current generation of the Cluster."""
     generation = ctx.cluster_generation
     ctx.status.observed_cluster_generation = generation
@@ -41,7 +41,7 @@ async def suspended(ctx: GroupContext) -> Result:
 
 
 @task("CondReady")
-async def ready(ctx: GroupContext) -> Result:
+async def ready(ctx: AnyGroup) -> Result:
     """Say whether there are as many instances as wanted and all of them are ready."""
     count, wanted = sum(map(is_ready, ctx.instances)), ctx.group.spec.replicas
     if count == len(ctx.instances) == wanted:
@@ -53,7 +53,7 @@ async def ready(ctx: GroupContext) -> Result:
 
 
 @task("CondSynced")
-async def synced(ctx: GroupContext) -> Result:
+async def synced(ctx: AnyGroup) -> Result:
     """Say whether there are as many instances as wanted and all of them have come to the update revision."""
     revision, wanted = _update_revision(ctx), ctx.group.spec.replicas
     if _at(ctx, revision) == len(ctx.instances) == wanted:
@@ -68,7 +68,7 @@ async def synced(ctx: GroupContext) -> Result:
 
 
 @task("Status")
-async def replicas(ctx: GroupContext) -> Result:
+async def replicas(ctx: AnyGroup) -> Result:
     """Count instances; when all are there and up to date, the update revision and version become the current ones."""
     status, instances = ctx.status, ctx.instances
     status.replicas = len(instances)
@@ -92,7 +92,7 @@ async def replicas(ctx: GroupContext) -> Result:
 
 
 @task("UpdateStatus")
-async def write(ctx: GroupContext) -> Result:
+async def write(ctx: AnyGroup) -> Result:
     """Write the status if anything in it changed."""
     ctx.status.observed_generation = ctx.group.metadata.generation
     before = ctx.group.metadata.resource_version
@@ -101,7 +101,7 @@ async def write(ctx: GroupContext) -> Result:
 
 
 @task("CondSynced")
-async def cluster_missing(ctx: GroupContext) -> Result:
+async def cluster_missing(ctx: AnyGroup) -> Result:
     """Say that the group waits for a Cluster that does not exist."""
     message = f"cluster {ctx.group.spec.cluster.name} does not exist"
     _warn_once(ctx, SYNCED, "ClusterNotFound", message)
@@ -109,7 +109,7 @@ async def cluster_missing(ctx: GroupContext) -> Result:
     return wait(f"wait until {message.replace('does not exist', 'exists')}")
 
 
-async def failure(ctx: GroupContext, failed_task: str, result: Result) -> None:
+async def failure(ctx: AnyGroup, failed_task: str, result: Result) -> None:
     """Persist why a run failed, unless it is what passes by itself (an API server that is away, a conflict)."""
     if ctx.found is None or not _needs_somebody(result.error):
         return
@@ -123,11 +123,11 @@ def _needs_somebody(error: BaseException | None) -> bool:
     return error is not None and not (isinstance(error, ClientError) and error.retryable)
 
 
-def _update_revision(ctx: GroupContext) -> str:
+def _update_revision(ctx: AnyGroup) -> str:
     return (ctx.status.update_revision or "") if ctx.revisions is None else ctx.revisions.update.revision
 
 
-def _at(ctx: GroupContext, revision: str) -> int:
+def _at(ctx: AnyGroup, revision: str) -> int:
     """Count the instances that have carried out a revision."""
     return sum(
         instance.status is not None and (instance.status.current_revision or "") == revision
@@ -135,7 +135,7 @@ def _at(ctx: GroupContext, revision: str) -> int:
     )
 
 
-def _set(ctx: GroupContext, type: str, status: bool, reason: str, message: str) -> None:  # noqa: A002
+def _set(ctx: AnyGroup, type: str, status: bool, reason: str, message: str) -> None:  # noqa: A002
     known = find_condition(ctx.status.conditions, type)
     flips = known is not None and not condition_is(ctx.status.conditions, type, str(status))
     set_condition(
@@ -151,7 +151,7 @@ def _set(ctx: GroupContext, type: str, status: bool, reason: str, message: str) 
         ctx.events.normal(ctx.group, reason, message)
 
 
-def _warn_once(ctx: GroupContext, type: str, reason: str, message: str) -> None:  # noqa: A002
+def _warn_once(ctx: AnyGroup, type: str, reason: str, message: str) -> None:  # noqa: A002
     """Warn when a trouble appears or changes, not each time it is seen again."""
     known = find_condition(ctx.status.conditions, type)
     if known is None or known.message != message:

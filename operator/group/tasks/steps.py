@@ -1,0 +1,124 @@
+"""Carries out what the updater has planned for a group, one request for each action.
+
+A request fails if the instance has changed since it was read; then the run ends, and the next one plans from what is there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controller_runtime.api import ObjectKey
+from controller_runtime.client import NotFound, Preconditions, merge_patch
+from tikv_operator.common.instances import Instance
+from tikv_operator.common.keys import ANNOTATION_DEFER_DELETE
+from tikv_operator.group import build
+from tikv_operator.group.tasks.state import AnyGroup, Revisions
+from tikv_operator.updater import Action, CancelOffline, Create, DeferDelete, Delete, SetOffline, Update
+
+__all__ = ["Steps"]
+
+
+class Steps:
+    """Carries out actions.
+
+    Args:
+        held: instances stay what they are, and new ones become what the others were last.
+    """
+
+    def __init__(self, ctx: AnyGroup, revisions: Revisions, *, held: bool = False) -> None:
+        self._ctx = ctx
+        self._held = held
+        self._blueprint = revisions.previous if held else revisions.update
+        self._names = ctx.names.candidates(ctx.group)
+
+    async def carry_out(self, action: Action[Any]) -> None:
+        match action:
+            case Create(topology):
+                await self._create(topology)
+            case Update(instance):
+                await self._apply(instance)
+                self._tell("Updating", f"{instance.metadata.name} to revision {self._revision}")
+            case CancelOffline(instance):
+                await (self._keep(instance) if self._held else self._apply(instance))
+                self._tell("OfflineCanceled", f"{instance.metadata.name} stays in the cluster")
+            case SetOffline(instance):
+                await self._patch(instance, {ANNOTATION_DEFER_DELETE: None}, offline=True)
+                self._tell("GoingOffline", f"{instance.metadata.name} leaves the cluster")
+            case DeferDelete(instance):
+                await self._patch(instance, {ANNOTATION_DEFER_DELETE: "true"})
+                self._tell("DeleteDeferred", f"{instance.metadata.name} is removed when all others are up to date")
+            case Delete(instance):
+                await self._delete(instance)
+
+    @property
+    def _revision(self) -> str:
+        return "" if self._blueprint is None else self._blueprint.revision
+
+    async def _create(self, topology: dict[str, str] | None) -> None:
+        ctx = self._ctx
+        if self._blueprint is None or ctx.cluster is None:
+            ctx.waiting_for += "; no instance can be created before, because the current revision is not known any more"
+            return
+        wanted = build.instance(
+            ctx.component,
+            ctx.group,
+            self._blueprint,
+            name=await self._free_name(),
+            subdomain=build.new_subdomain(ctx.component, ctx.group, ctx.cluster),
+            topology=topology,
+        )
+        await ctx.client.apply(wanted)
+        self._tell("Created", f"{wanted.metadata.name} at revision {self._revision}")
+
+    async def _free_name(self) -> str:
+        """Return the next name that no instance has, of whatever group."""
+        for name in self._names:
+            if (
+                await self._ctx.client.find(self._ctx.component.instance, ObjectKey(self._ctx.key.namespace, name))
+                is None
+            ):
+                return name
+        msg = "the candidates for names ended"
+        raise AssertionError(msg)
+
+    async def _apply(self, instance: Instance) -> None:
+        """Make an instance what the revision says. It keeps its name, its subdomain and its topology."""
+        if self._blueprint is None:
+            msg = f"no revision to move {instance.metadata.name} to"
+            raise AssertionError(msg)
+        wanted = build.instance(
+            self._ctx.component,
+            self._ctx.group,
+            self._blueprint,
+            name=instance.metadata.name,
+            subdomain=instance.spec.subdomain,
+            topology=instance.spec.topology,
+            resource_version=instance.metadata.resource_version,
+        )
+        await self._ctx.client.apply(wanted)
+
+    async def _keep(self, instance: Instance) -> None:
+        await self._patch(instance, {}, offline=False)
+
+    async def _patch(
+        self, instance: Instance, annotations: dict[str, str | None], *, offline: bool | None = None
+    ) -> None:
+        body: dict[str, object] = {
+            "metadata": {"resourceVersion": instance.metadata.resource_version}
+            | ({"annotations": annotations} if annotations else {})
+        }
+        if offline is not None:
+            body["spec"] = {"offline": offline}
+        await self._ctx.client.patch(self._ctx.component.instance, instance.key, merge_patch(body))
+
+    async def _delete(self, instance: Instance) -> None:
+        metadata = instance.metadata
+        preconditions = Preconditions(uid=metadata.uid, resource_version=metadata.resource_version)
+        try:
+            await self._ctx.client.delete(self._ctx.component.instance, instance.key, preconditions=preconditions)
+        except NotFound:
+            return  # its own controller was faster
+        self._tell("Deleted", f"{metadata.name} has left the cluster")
+
+    def _tell(self, reason: str, message: str) -> None:
+        self._ctx.events.normal(self._ctx.group, reason, message)

@@ -1,7 +1,7 @@
 """The metrics of controllers, under controller-runtime's names, and shared pieces: bucket lists and a cheap histogram.
 
-prometheus_client's own histogram costs about a microsecond an observation; where a path runs hundreds of thousands of
-times a second (the work queue), `HistogramCounts` counts in plain Python lists and a collector renders it when scraped.
+prometheus_client's own counters and histograms cost about a microsecond each time. What a run or a queued key counts is
+counted in plain Python numbers instead (`MetricsOfController`, `HistogramCounts`), and a collector renders it when scraped.
 
 Concurrency: plain synchronous state for one event loop. A scrape from another thread may see a sum that is one observation
 ahead of the counts; it never sees a negative bucket.
@@ -10,11 +10,13 @@ ahead of the counts; it never sees a negative bucket.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf
 from typing import Final, final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 __all__ = [
     "LATENCY_BUCKETS",
@@ -83,91 +85,142 @@ _RESULTS: Final = ("success", "error", "requeue", "requeue_after", "conflict")
 
 
 @final
-class ControllerMetrics:
-    """The metrics of all controllers of one manager, labelled by controller.
-
-    Args:
-        registry: where the metrics are registered. One `ControllerMetrics` per registry.
-    """
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"controller_runtime_{name}", text, ("controller", *labels), registry=registry)
-
-        def gauge(name: str, text: str) -> Gauge:
-            return Gauge(f"controller_runtime_{name}", text, ("controller",), registry=registry)
-
-        def histogram(name: str, text: str, buckets: Sequence[float]) -> Histogram:
-            return Histogram(f"controller_runtime_{name}", text, ("controller",), buckets=buckets, registry=registry)
-
-        self.reconciles = counter("reconcile", "Reconciles, by result.", "result")
-        self.errors = counter("reconcile_errors", "Reconciles that failed.")
-        self.terminal_errors = counter("terminal_reconcile_errors", "Reconciles that failed and are not retried.")
-        self.panics = counter("reconcile_panics", "Reconciles that failed by what looks like a bug.")
-        self.timeouts = counter("reconcile_timeouts", "Reconciles that ran into the time-out of their controller.")
-        self.conflicts = counter("reconcile_conflicts", "Reconciles that met a conflict and were tried again.")
-        self.given_up = counter("reconcile_given_up", "Keys that were given up after too many failures.")
-        self.source_errors = counter("source_errors", "Errors in handlers, predicates and polls.")
-        self.seconds = histogram("reconcile_time_seconds", "How long a reconcile took.", RECONCILE_BUCKETS)
-        self.latency = histogram(
-            "event_to_reconcile_seconds", "From an event (or the end of a delay) to its reconcile.", LATENCY_BUCKETS
-        )
-        self.workers = gauge("max_concurrent_reconciles", "Workers of a controller.")
-        self.active = gauge("active_workers", "Workers that are reconciling.")
-
-    def of(self, controller: str, workers: int) -> MetricsOfController:
-        """Return one controller's metrics, with all its series made."""
-        self.workers.labels(controller).set(workers)
-        return MetricsOfController(self, controller)
-
-
-@final
 class MetricsOfController:
-    """The metrics of one controller, with its label looked up once."""
+    """What one controller counts: plain numbers, since a run must not pay for metrics that nobody is reading just now."""
 
-    def __init__(self, metrics: ControllerMetrics, controller: str) -> None:
-        self._results = {result: metrics.reconciles.labels(controller, result) for result in _RESULTS}
-        self._errors = metrics.errors.labels(controller)
-        self._terminal_errors = metrics.terminal_errors.labels(controller)
-        self._panics = metrics.panics.labels(controller)
-        self._timeouts = metrics.timeouts.labels(controller)
-        self._conflicts = metrics.conflicts.labels(controller)
-        self._given_up = metrics.given_up.labels(controller)
-        self._source_errors = metrics.source_errors.labels(controller)
-        self._seconds = metrics.seconds.labels(controller)
-        self._latency = metrics.latency.labels(controller)
-        self._active = metrics.active.labels(controller)
+    __slots__ = (
+        "active",
+        "given_up",
+        "latency",
+        "panics",
+        "results",
+        "seconds",
+        "source_errors",
+        "terminal_errors",
+        "timeouts",
+        "workers",
+    )
+
+    def __init__(self) -> None:
+        self.workers = 0
+        self.active = 0
+        self.results = dict.fromkeys(_RESULTS, 0)
+        self.panics = 0
+        self.terminal_errors = 0
+        self.timeouts = 0
+        self.given_up = 0
+        self.source_errors = 0
+        self.seconds = HistogramCounts(RECONCILE_BUCKETS)
+        self.latency = HistogramCounts(LATENCY_BUCKETS)
 
     def started(self, latency: float) -> None:
         """A run starts, `latency` seconds after its key became due."""
-        self._active.inc()
-        self._latency.observe(latency)
+        self.active += 1
+        self.latency.observe(latency)
 
     def ended(self, seconds: float) -> None:
-        self._active.dec()
-        self._seconds.observe(seconds)
+        self.active -= 1
+        self.seconds.observe(seconds)
 
     def result(self, result: str) -> None:
-        self._results[result].inc()
+        self.results[result] += 1
 
     def error(self, *, panic: bool) -> None:
-        self._results["error"].inc()
-        self._errors.inc()
-        if panic:
-            self._panics.inc()
+        self.results["error"] += 1
+        self.panics += panic
 
     def conflict(self) -> None:
-        self._results["conflict"].inc()
-        self._conflicts.inc()
+        self.results["conflict"] += 1
 
     def terminal_error(self) -> None:
-        self._terminal_errors.inc()
+        self.terminal_errors += 1
 
     def timed_out(self) -> None:
-        self._timeouts.inc()
+        self.timeouts += 1
 
     def gave_up(self) -> None:
-        self._given_up.inc()
+        self.given_up += 1
 
     def source_failed(self) -> None:
-        self._source_errors.inc()
+        self.source_errors += 1
+
+
+_PREFIX: Final = "controller_runtime_"
+_COUNTERS: Final[Mapping[str, tuple[str, Callable[[MetricsOfController], float]]]] = {
+    "reconcile_errors": ("Reconciles that failed.", lambda one: one.results["error"]),
+    "terminal_reconcile_errors": (
+        "Reconciles that failed and are not retried.",
+        lambda one: one.terminal_errors,
+    ),
+    "reconcile_panics": ("Reconciles that failed by what looks like a bug.", lambda one: one.panics),
+    "reconcile_timeouts": (
+        "Reconciles that ran into the time-out of their controller.",
+        lambda one: one.timeouts,
+    ),
+    "reconcile_conflicts": (
+        "Reconciles that met a conflict and were tried again.",
+        lambda one: one.results["conflict"],
+    ),
+    "reconcile_given_up": ("Keys that were given up after too many failures.", lambda one: one.given_up),
+    "source_errors": ("Errors in handlers, predicates and polls.", lambda one: one.source_errors),
+}
+_GAUGES: Final[Mapping[str, tuple[str, Callable[[MetricsOfController], float]]]] = {
+    "max_concurrent_reconciles": ("Workers of a controller.", lambda one: one.workers),
+    "active_workers": ("Workers that are reconciling.", lambda one: one.active),
+}
+_HISTOGRAMS: Final[Mapping[str, tuple[str, Callable[[MetricsOfController], HistogramCounts]]]] = {
+    "reconcile_time_seconds": ("How long a reconcile took.", lambda one: one.seconds),
+    "event_to_reconcile_seconds": (
+        "From an event (or the end of a delay) to its reconcile.",
+        lambda one: one.latency,
+    ),
+}
+
+
+@final
+class ControllerMetrics(Collector):
+    """The metrics of all controllers of one manager, labelled by controller; rendered when scraped.
+
+    Args:
+        registry: where the collector registers itself. One `ControllerMetrics` per registry.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._controllers: dict[str, MetricsOfController] = {}
+        registry.register(self)
+
+    def of(self, controller: str, workers: int) -> MetricsOfController:
+        """Return one controller's metrics; one that runs again goes on counting."""
+        metrics = self._controllers.setdefault(controller, MetricsOfController())
+        metrics.workers = workers
+        return metrics
+
+    def describe(self) -> Iterable[Metric]:
+        return self._families({})
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families(self._controllers)
+
+    @staticmethod
+    def _families(controllers: Mapping[str, MetricsOfController]) -> Iterator[Metric]:
+        results = CounterMetricFamily(f"{_PREFIX}reconcile", "Reconciles, by result.", labels=("controller", "result"))
+        for name, one in controllers.items():
+            for result, count in one.results.items():
+                results.add_metric((name, result), count)
+        yield results
+        for kind, text_and_value in _COUNTERS.items():
+            counter = CounterMetricFamily(f"{_PREFIX}{kind}", text_and_value[0], labels=("controller",))
+            for name, one in controllers.items():
+                counter.add_metric((name,), text_and_value[1](one))
+            yield counter
+        for kind, text_and_value in _GAUGES.items():
+            gauge = GaugeMetricFamily(f"{_PREFIX}{kind}", text_and_value[0], labels=("controller",))
+            for name, one in controllers.items():
+                gauge.add_metric((name,), text_and_value[1](one))
+            yield gauge
+        for kind, text_and_counts in _HISTOGRAMS.items():
+            histogram = HistogramMetricFamily(f"{_PREFIX}{kind}", text_and_counts[0], labels=("controller",))
+            for name, one in controllers.items():
+                counts = text_and_counts[1](one)
+                histogram.add_metric((name,), buckets=counts.cumulative(), sum_value=counts.sum)
+            yield histogram

@@ -17,7 +17,9 @@ end of the higher FIFO and keeps its place in the lower one; whichever comes up 
 is recognised as stale by identity.
 
 Concurrency: every method but `get` and `drain` is synchronous and must be called from the loop in which the queue was made
-(other threads use `add_threadsafe`). No task runs per key: delays share one heap with lazy deletion and one timer.
+(other threads use `add_threadsafe`). No task runs per key: delays share one timer. They end at whole milliseconds, the
+nearest to what was asked for (event loops tell time no finer); keys that become due together share one entry of the heap,
+so that it stays small however many keys wait. Deletion is lazy.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Hashable
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from typing import Final, Generic, TypeVar, final
 
 from controller_runtime.clock import timer
@@ -42,8 +44,8 @@ LOW_PRIORITY: Final = -100
 """For work that nobody waits for: initial lists and resyncs."""
 
 _MANY_LEVELS: Final = 8  # beyond this, levels that are empty are dropped when a new one is made
-_RESOLUTION: Final = 0.001  # delays that end so shortly after one another end together: event loops tell time no finer
-_SLACK: Final = 64  # stale timers that are tolerated before the heap is rebuilt, on top of one per live timer
+_TICKS: Final = 1000  # in a second: delays end at whole ones
+_SLACK: Final = 64  # stale slots that are tolerated before all are looked through, on top of one per delayed key
 
 
 class QueueShutDown(Exception):
@@ -105,12 +107,14 @@ class WorkQueue(Generic[K]):
         self._levels: dict[int, deque[Item[K]]] = {}
         self._queued = 0
         self._in_work = 0
-        # A delayed key is in `_delayed` and not queued. A heap entry whose item is not there is stale.
+        # A delayed key is in `_delayed` and not queued. It has a slot in the list of the tick at which it becomes due; the
+        # heap orders the ticks that have a list. A slot whose item is not in `_delayed` is stale.
         self._delayed: dict[K, Item[K]] = {}
-        self._timers: list[tuple[float, int, Item[K]]] = []
+        self._due: dict[int, list[Item[K]]] = {}
+        self._ticks: list[int] = []
+        self._slots = 0
         self._timer: asyncio.Handle | None = None
-        self._timer_at = 0.0
-        self._sequence = 0
+        self._timer_at = 0
         # Keys that were added with back-off since they were last handed out.
         self._backed_off: set[K] = set()
 
@@ -246,7 +250,7 @@ class WorkQueue(Generic[K]):
         """
         self._shut_down = True
         self._delayed.clear()
-        self._timers.clear()
+        self._drop_stale_slots()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -368,34 +372,50 @@ class WorkQueue(Generic[K]):
                 return
         item = Item(key, priority, deadline)  # its time is the loop's until it is due
         self._delayed[key] = item
-        self._sequence += 1
-        heappush(self._timers, (deadline, self._sequence, item))
-        if len(self._timers) > 2 * len(self._delayed) + _SLACK:
-            self._timers = [timer for timer in self._timers if self._delayed.get(timer[2].key) is timer[2]]
-            heapify(self._timers)
+        tick = round(deadline * _TICKS)
+        together = self._due.get(tick)
+        if together is not None:
+            together.append(item)
+        else:
+            self._due[tick] = [item]
+            heappush(self._ticks, tick)
+        self._slots += 1
+        if self._slots > 2 * len(self._delayed) + _SLACK:
+            self._drop_stale_slots()
         self._arm()
 
+    def _drop_stale_slots(self) -> None:
+        live = {
+            tick: [item for item in together if self._delayed.get(item.key) is item]
+            for tick, together in self._due.items()
+        }
+        self._due = {tick: together for tick, together in live.items() if together}
+        self._ticks = sorted(self._due)
+        self._slots = len(self._delayed)
+
     def _arm(self) -> None:
-        """Keep the one timer set for the earliest deadline, which may be a stale one."""
-        if not self._timers:
+        """Keep the one timer set for the earliest tick, whose slots may all be stale."""
+        if not self._ticks:
             return
-        deadline = self._timers[0][0]
+        tick = self._ticks[0]
         if self._timer is not None:
-            if self._timer_at <= deadline:
+            if self._timer_at <= tick:
                 return
             self._timer.cancel()
-        self._timer, self._timer_at = self._loop.call_at(deadline, self._release_due), deadline
+        self._timer, self._timer_at = self._loop.call_at(tick / _TICKS, self._release_due), tick
 
     def _release_due(self) -> None:
         self._timer = None
         now, measured = self._loop.time(), self._now()
-        timers = self._timers
-        while timers and timers[0][0] <= now + _RESOLUTION:
-            item = heappop(timers)[2]
-            if self._delayed.get(item.key) is item:
-                del self._delayed[item.key]
-                item.since = measured - max(0.0, now - item.since)
-                self._enqueue(item)
+        reached = round(now * _TICKS)
+        while self._ticks and self._ticks[0] <= reached:
+            together = self._due.pop(heappop(self._ticks))
+            self._slots -= len(together)
+            for item in together:
+                if self._delayed.get(item.key) is item:
+                    del self._delayed[item.key]
+                    item.since = measured - max(0.0, now - item.since)
+                    self._enqueue(item)
         self._arm()
 
     # Waiting

@@ -176,7 +176,20 @@ class TestDelays:
             queue.add("a", after=3600)
             queue.add("a")
             queue.done(await take(queue))
-        assert len(queue._timers) < 100
+        assert queue._slots < 100
+        assert len(queue._ticks) == len(queue._due) < 100
+
+    async def test_a_delay_ends_at_the_nearest_millisecond_together_with_others(self) -> None:
+        queue = make_queue()
+        for number in range(1000):
+            queue.add(str(number), after=1 + number / 1_000_000)
+        assert len(queue._ticks) == 2
+        async with asyncio.timeout(60):
+            while len(queue) < 500:
+                await asyncio.sleep(0.0001)
+        assert now() == pytest.approx(1, abs=0.0002)
+        await asyncio.sleep(0.001)
+        assert len(queue) == 1000
 
     async def test_no_task_runs_for_a_delayed_key(self) -> None:
         queue = make_queue()

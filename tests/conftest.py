@@ -1,4 +1,4 @@
-"""Which event loop a test runs on, and the promise that it leaves no task behind.
+"""Which event loop a test runs on, which cluster, and the promise that it leaves no task behind.
 
 Unit tests run in virtual time, where an hour takes a millisecond and nothing may wait for a socket; all others run on
 uvloop, as in production.
@@ -17,6 +17,11 @@ import uvloop
 from controller_runtime.envtest.virtual import VirtualTimeLoop
 
 UNIT = Path(__file__).parent / "unit"
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    if not pluginmanager.hasplugin("controller_runtime_envtest"):  # where the package is installed, it is there
+        pluginmanager.import_plugin("controller_runtime.envtest.plugin")
 
 
 def pytest_asyncio_loop_factories(

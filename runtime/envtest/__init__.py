@@ -15,10 +15,24 @@ over HTTPS, where kubectl works against it. What it does it does as a real API s
 
 from __future__ import annotations
 
+from controller_runtime.envtest.binarycluster import BinaryCluster
+from controller_runtime.envtest.binaryprocess import ComponentFailed
 from controller_runtime.envtest.cluster import EmbeddedCluster
+from controller_runtime.envtest.contract import Cluster
 from controller_runtime.envtest.proxy import Backend
 from controller_runtime.envtest.server import ApiServer
 from controller_runtime.envtest.status import StatusError
 from controller_runtime.envtest.virtual import Deadlock, VirtualTimeLoop, run_virtual
 
-__all__ = ["ApiServer", "Backend", "Deadlock", "EmbeddedCluster", "StatusError", "VirtualTimeLoop", "run_virtual"]
+__all__ = [
+    "ApiServer",
+    "Backend",
+    "BinaryCluster",
+    "Cluster",
+    "ComponentFailed",
+    "Deadlock",
+    "EmbeddedCluster",
+    "StatusError",
+    "VirtualTimeLoop",
+    "run_virtual",
+]

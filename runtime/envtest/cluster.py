@@ -15,26 +15,27 @@ connections; leaving the block ends them all and waits for them.
 from __future__ import annotations
 
 import asyncio
-import base64
 import secrets
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, final
 
 import orjson
-import yaml
 
 from controller_runtime.api.resource import ObjectKey
 from controller_runtime.client.transport import Transport
 from controller_runtime.clock import Clock, SystemClock
 from controller_runtime.envtest.certificate import Certificate, make_certificate
 from controller_runtime.envtest.checks import WriteOptions
+from controller_runtime.envtest.clustersetup import service_account_token
 from controller_runtime.envtest.collector import CRDS
+from controller_runtime.envtest.contract import ADMINISTRATORS
 from controller_runtime.envtest.faults import Faults
 from controller_runtime.envtest.gate import Gate
 from controller_runtime.envtest.httpfront import HttpFront
 from controller_runtime.envtest.inprocess import InProcessTransport
+from controller_runtime.envtest.kubeconfigs import kubeconfig_text, with_token
 from controller_runtime.envtest.proxy import Backend, ServiceProxy
 from controller_runtime.envtest.server import ApiServer
 from controller_runtime.envtest.storage import HISTORY
@@ -138,28 +139,37 @@ class EmbeddedCluster:
         """How many watches are being read right now."""
         return len(self._watches)
 
-    def kubeconfig(self, user: str = "admin", *, namespace: str = "default") -> str:
-        """Return a kubeconfig (YAML) for the HTTP address.
+    def kubeconfig(
+        self, user: str = "admin", *, groups: Sequence[str] = ADMINISTRATORS, namespace: str = "default"
+    ) -> str:
+        """Return a kubeconfig (YAML) for the HTTP address. Whoever has it may do everything: `groups` changes nothing.
 
         Raises:
             RuntimeError: HTTP is not served.
         """
-        name = "embedded"
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": name, "cluster": {"server": self.url, **self._trust()}}],
-            "users": [{"name": user, "user": {"token": self._token}}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": user, "namespace": namespace}}],
-            "current-context": name,
-        }
-        text: str = yaml.safe_dump(config, sort_keys=False)
-        return text
+        return self._kubeconfig(user, self._token, namespace)
 
-    def _trust(self) -> dict[str, str]:
-        if self._certificate is None:
-            return {}
-        return {"certificate-authority-data": base64.b64encode(self._certificate.authority).decode()}
+    async def service_account_kubeconfig(self, name: str, *, namespace: str = "default") -> str:
+        """Return a kubeconfig (YAML) with a token of a service account.
+
+        Raises:
+            NotFound: there is no such service account.
+            RuntimeError: HTTP is not served.
+        """
+        return self._kubeconfig(name, await service_account_token(self._transport, name, namespace), namespace)
+
+    def _kubeconfig(self, user: str, token: str, namespace: str) -> str:
+        authority = None if self._certificate is None else self._certificate.authority
+        return kubeconfig_text(self.url, authority, user, with_token(token), namespace=namespace)
+
+    async def install_crds(self, *crds: dict[str, Any]) -> None:
+        """Create CustomResourceDefinitions, or replace the specs of those that exist; they are served at once.
+
+        Raises:
+            StatusError: one of them is not valid.
+        """
+        for crd in crds:
+            self.install(crd)
 
     def install(self, crd: dict[str, Any]) -> None:
         """Create a CustomResourceDefinition, or replace the spec of the one of that name; it is served at once.

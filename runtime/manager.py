@@ -71,6 +71,7 @@ class Manager:
         clock, registry, log: the machine's clock, a registry of its own, and structlog's default logger, unless given.
         client_metrics: counts the client's retries; None for no count.
         election: None runs everything at once.
+        identity: of this process, in Events; by default the election's, else the host's name with a random part.
         health_address: of probes (`/healthz`, `/readyz`), e.g. `":8081"`; `"0"` for none.
         metrics_address: of `/metrics` and pages, e.g. `":8080"`; `"0"` for none.
         metrics_tls: serve them over TLS with this certificate, which is read again when its files change; `"self-signed"`
@@ -92,6 +93,7 @@ class Manager:
         log: Logger | None = None,
         client_metrics: ClientMetrics | None = None,
         election: Election | None = None,
+        identity: str = "",
         health_address: str = "0",
         metrics_address: str = "0",
         metrics_tls: CertificateFiles | Literal["self-signed"] | None = None,
@@ -112,7 +114,7 @@ class Manager:
             on_warning=lambda text: self.log.warning("The API server warns", warning=text),
         )
         self.client = CachedClient(live, self.cache)
-        self.identity = election.identity if election else unique_identity()
+        self.identity = election.identity if election else identity or unique_identity()
         self.events = Recorder(
             self.client,
             controller=field_manager,

@@ -17,7 +17,7 @@ __all__ = ["Index", "IndexFunction"]
 
 IndexFunction = Callable[[Entry], Iterable[str]]
 
-_NOTHING: Final[frozenset[ObjectKey]] = frozenset()
+_NOTHING: Final[dict[ObjectKey, None]] = {}
 
 
 @final
@@ -30,7 +30,7 @@ class Index:
         self.function = function
         self.errors = 0
         self.last_error: Exception | None = None
-        self._keys: dict[str, set[ObjectKey]] = {}
+        self._keys: dict[str, dict[ObjectKey, None]] = {}  # in the order in which they came: the same in every run
         self._values: dict[ObjectKey, tuple[str, ...]] = {}
 
     def put(self, entry: Entry) -> None:
@@ -48,18 +48,18 @@ class Index:
         if values:
             self._values[entry.key] = values
             for value in values:
-                self._keys.setdefault(value, set()).add(entry.key)
+                self._keys.setdefault(value, {})[entry.key] = None
 
     def discard(self, key: ObjectKey) -> None:
         for value in self._values.pop(key, ()):
             keys = self._keys[value]
-            keys.discard(key)
+            keys.pop(key, None)
             if not keys:
                 del self._keys[value]
 
     def keys(self, value: str) -> AbstractSet[ObjectKey]:
         """Return the keys of the objects that have `value`; a view, not to be kept."""
-        return self._keys.get(value, _NOTHING)
+        return self._keys.get(value, _NOTHING).keys()
 
     def values(self) -> list[str]:
         return list(self._keys)

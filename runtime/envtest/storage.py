@@ -100,7 +100,7 @@ class Table:
         self._first = 0  # sequence number of the oldest change kept
         self._forgotten = 0  # version of the newest change that was dropped
         self._order: list[ObjectKey] | None = None
-        self.listeners: set[Callable[[], None]] = set()
+        self.listeners: dict[Callable[[], None], None] = {}  # in the order in which they came
         self.dropped = False
 
     @property

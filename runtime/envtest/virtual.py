@@ -10,6 +10,7 @@ a test that would hang fails with a name for its trouble.
 from __future__ import annotations
 
 import asyncio
+import random
 import selectors
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar, final
@@ -66,11 +67,22 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._virtual_now += seconds
 
 
-def run_virtual(main: Coroutine[Any, Any, T]) -> T:
+def run_virtual(main: Coroutine[Any, Any, T], *, seed: int | None = None) -> T:
     """Like `asyncio.run`, in virtual time.
+
+    Args:
+        seed: of the `random` module while `main` runs, from which jitter comes by default: two runs with equal seeds do
+            the same things in the same order. Its state is put back afterwards. None leaves it alone.
 
     Raises:
         Deadlock: `main` waits for something that cannot happen.
     """
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(main)
+    before = random.getstate()
+    if seed is not None:
+        random.seed(seed)
+    try:
+        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+            return runner.run(main)
+    finally:
+        if seed is not None:
+            random.setstate(before)

@@ -70,10 +70,10 @@ class Watch:
         self._expired = False
 
     def listen(self, listener: Callable[[], None]) -> None:
-        self._table.listeners.add(listener)
+        self._table.listeners[listener] = None
 
     def unlisten(self, listener: Callable[[], None]) -> None:
-        self._table.listeners.discard(listener)
+        self._table.listeners.pop(listener, None)
 
     def expire(self) -> None:
         """End with the error 410, whatever the history holds."""

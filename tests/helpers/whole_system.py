@@ -43,7 +43,7 @@ class System:
     _task: asyncio.Task[None] | None = None
 
     def start_operator(self) -> Operator:
-        manager = Manager(self.traffic, field_manager=FIELD_MANAGER, clock=self.clock, log=self.log)
+        manager = Manager(self.traffic, field_manager=FIELD_MANAGER, clock=self.clock, log=self.log, identity="operator")
         self.operator = assemble(manager, self.settings, PDAccess.PROXY)
         self._task = asyncio.get_running_loop().create_task(manager.run(), name="operator")
         return self.operator
@@ -60,11 +60,13 @@ class System:
 
 
 @asynccontextmanager
-async def whole_system(settings: Settings, simulation: SimulationSettings | None = None) -> AsyncIterator[System]:
+async def whole_system(
+    settings: Settings, simulation: SimulationSettings | None = None, *, seed: int = 0
+) -> AsyncIterator[System]:
     clock, log = LoopClock(), RecordingLog()
     async with AsyncExitStack() as stack:
         crds = [custom_resource_definition(kind) for kind in KINDS]
-        cluster = await stack.enter_async_context(EmbeddedCluster(clock=clock, crds=crds))
+        cluster = await stack.enter_async_context(EmbeddedCluster(clock=clock, crds=crds, seed=seed))
         start = await stack.enter_async_context(background_tasks())
         front = InProcessFront(cluster)
         simulated = Simulation(cluster.transport, front=front, clock=clock, log=log, settings=simulation)

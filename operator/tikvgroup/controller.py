@@ -10,18 +10,23 @@ from collections.abc import Iterable
 
 from controller_runtime import Controller, ExponentialBackoff, Manager
 from controller_runtime.api import ObjectKey
-from controller_runtime.api.k8s import ControllerRevision, Service
+from controller_runtime.api.k8s import ControllerRevision, PodDisruptionBudget, Service
 from controller_runtime.cache import CacheEvent
-from controller_runtime.predicate import generation_changed, resource_version_changed, spec_or_lifecycle_changed
+from controller_runtime.predicate import (
+    annotations_changed,
+    generation_changed,
+    or_,
+    resource_version_changed,
+    spec_or_lifecycle_changed,
+)
 from controller_runtime.reconcile import Context, Request, Requeue
-from controller_runtime.task import Node, ReportStore, Runner, TaskMetrics, block, if_break
+from controller_runtime.task import Node, ReportStore, Runner, TaskMetrics, block, if_, if_break, if_not
 from tikv_operator.api import Cluster, PDGroup, TiKV, TiKVGroup
 from tikv_operator.common.membership import cluster_key, declare, member_keys, members
 from tikv_operator.common.settings import Settings
 from tikv_operator.group.allocation import NameAllocator
 from tikv_operator.group.tasks import ctx, finalizer, revision, status, svc
 from tikv_operator.group.tasks.state import (
-    GroupContext,
     cluster_is_deleting,
     cluster_is_missing,
     cluster_is_paused,
@@ -32,7 +37,9 @@ from tikv_operator.group.tasks.state import (
 )
 from tikv_operator.pdclient import PDClients
 from tikv_operator.tikvgroup.component import TIKV_GROUP
-from tikv_operator.tikvgroup.tasks import updater
+from tikv_operator.tikvgroup.rollouts import Rollouts
+from tikv_operator.tikvgroup.tasks import annotated, pdb, updater
+from tikv_operator.tikvgroup.tasks.state import TiKVGroupContext, group_is_paused
 from tikv_operator.tikvgroup.upgrade import BEFORE_TIKV, is_upgrade
 
 __all__ = ["NAME", "controller", "pipeline"]
@@ -40,7 +47,7 @@ __all__ = ["NAME", "controller", "pipeline"]
 NAME = "tikvgroup"
 
 
-def pipeline() -> Node[GroupContext[TiKVGroup, TiKV]]:
+def pipeline() -> Node[TiKVGroupContext]:
     """One reconcile of a TiKVGroup."""
     return block(
         ctx.group,
@@ -61,7 +68,10 @@ def pipeline() -> Node[GroupContext[TiKVGroup, TiKV]]:
             is_suspending, status.suspended, status.ready, status.synced, status.selected, status.replicas, status.write
         ),
         svc.service,
-        updater.update,
+        pdb.budget,
+        if_(group_is_paused, updater.paused),
+        if_not(group_is_paused, updater.update),
+        annotated.annotated,
         status.selected,
         status.suspended,
         status.ready,
@@ -78,12 +88,12 @@ def controller(
     """Return the controller, to be added to the manager.
 
     Args:
-        pds: not needed: a group never asks PD.
+        pds: what PD has said lately; a group never asks it anything.
         metrics, reports: where the tasks' results go, shared by all controllers.
     """
     cache = manager.cache
-    declare(cache, TiKVGroup, TiKV, Cluster, PDGroup, Service, ControllerRevision)
-    names = NameAllocator()
+    declare(cache, TiKVGroup, TiKV, Cluster, PDGroup, Service, PodDisruptionBudget, ControllerRevision)
+    names, rollouts = NameAllocator(), Rollouts()
     runner = Runner(
         NAME,
         pipeline(),
@@ -95,7 +105,7 @@ def controller(
     )
 
     async def reconcile(context: Context, request: Request) -> Requeue | None:
-        run = GroupContext(
+        run = TiKVGroupContext(
             component=TIKV_GROUP,
             client=context.client,
             clock=context.clock,
@@ -104,8 +114,14 @@ def controller(
             key=request.key,
             settings=settings,
             names=names,
+            pds=pds,
+            rollouts=rollouts,
         )
-        return await runner.run(run, request, context.log)
+        try:
+            return await runner.run(run, request, context.log)
+        finally:
+            if run.found is None:
+                rollouts.leave(request.key)
 
     def held_back(event: CacheEvent) -> Iterable[ObjectKey]:
         """Map a group that is upgraded before TiKV to the groups that may be waiting for it."""
@@ -115,15 +131,21 @@ def controller(
                 if group is not None and is_upgrade(group):
                     yield key
 
+    def in_line(event: CacheEvent) -> Iterable[ObjectKey]:
+        """Map an instance to the groups of its cluster that wait for others' instances."""
+        for cluster in cluster_key(event):
+            yield from rollouts.waiting(cluster)
+
     built = Controller(
         NAME,
         reconcile,
         workers=settings.workers,
         rate_limiter=ExponentialBackoff(settings.backoff_base, settings.backoff_max),
     )
-    built.reconciles(TiKVGroup, spec_or_lifecycle_changed)
-    for owned in (TiKV, Service, ControllerRevision):
-        built.owns(owned, resource_version_changed)
+    built.reconciles(TiKVGroup, or_(spec_or_lifecycle_changed, annotations_changed))
+    for owned in (TiKV, Service, PodDisruptionBudget, ControllerRevision):
+        built.owns(owned, spec_or_lifecycle_changed if owned is PodDisruptionBudget else resource_version_changed)
+    built.watches(TiKV, in_line, resource_version_changed)
     for predecessor in BEFORE_TIKV:
         built.watches(predecessor, held_back, resource_version_changed)
-    return built.watches(Cluster, members(cache, TiKVGroup), generation_changed)
+    return built.watches(Cluster, members(cache, TiKVGroup), or_(generation_changed, annotations_changed))

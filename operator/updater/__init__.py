@@ -1,5 +1,6 @@
 """Scaling and rolling updates of a group, decided in plain functions: from instances and a target to a list of actions."""
 
+from tikv_operator.updater.classify import classify
 from tikv_operator.updater.planner import (
     Action,
     CancelOffline,
@@ -24,6 +25,7 @@ __all__ = [
     "SetOffline",
     "Target",
     "Update",
+    "classify",
     "evenly_spread",
     "plan",
 ]

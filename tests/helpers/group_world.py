@@ -12,8 +12,8 @@ from tikv_operator.cluster.tasks.state import ClusterContext
 from tikv_operator.common.keys import component_labels
 from tikv_operator.common.settings import Settings
 from tikv_operator.group.allocation import NameAllocator
-from tikv_operator.group.tasks.state import AnyGroup, GroupContext
 from tikv_operator.tikvgroup.component import TIKV_GROUP
+from tikv_operator.tikvgroup.tasks.state import TiKVGroupContext
 
 __all__ = ["cluster_context", "group_context", "make_cluster", "make_group", "make_pd_group", "of_group"]
 
@@ -94,7 +94,7 @@ def of_group(group: TiKVGroup, *instances: TiKV) -> tuple[TiKV, ...]:
     return instances
 
 
-def group_context(world: FakeCluster, name: str = "basic", **parts: Any) -> AnyGroup:
+def group_context(world: FakeCluster, name: str = "basic", **parts: Any) -> TiKVGroupContext:
     values: dict[str, Any] = {
         "component": TIKV_GROUP,
         "client": world.client,
@@ -105,7 +105,7 @@ def group_context(world: FakeCluster, name: str = "basic", **parts: Any) -> AnyG
         "settings": Settings(),
         "names": NameAllocator(lambda uid, generation, number: f"{number:06}"),
     }
-    return GroupContext(**values | parts)
+    return TiKVGroupContext(**values | parts)
 
 
 def cluster_context(world: FakeCluster, name: str = "tc", **parts: Any) -> ClusterContext:

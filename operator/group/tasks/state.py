@@ -64,7 +64,8 @@ class GroupContext(Generic[G, I]):
         cluster: the group's Cluster; None if it does not exist.
         instances: the group's instances as the run began, sorted by name.
         revisions: None until they are chosen.
-        waiting_for: why instances are not updated now, for the status.
+        waiting_for: why instances are not updated now, for the status: something that people should be warned of.
+        queued_for: the same for what is as it should be.
     """
 
     component: GroupComponent[G, I]
@@ -80,6 +81,7 @@ class GroupContext(Generic[G, I]):
     instances: list[I] = field(default_factory=list)
     revisions: Revisions | None = None
     waiting_for: str = ""
+    queued_for: str = ""
 
     @property
     def group(self) -> G:

@@ -59,7 +59,7 @@ async def synced(ctx: AnyGroup) -> Result:
     if _at(ctx, revision) == len(ctx.instances) == wanted:
         _set(ctx, SYNCED, True, "Synced", "all subreources are synced")
         return complete("synced")
-    detail = ctx.waiting_for or summary.not_synced(ctx.instances, revision, wanted)
+    detail = ctx.waiting_for or ctx.queued_for or summary.not_synced(ctx.instances, revision, wanted)
     message = f"not all instances are up to date: {detail}"
     if ctx.waiting_for:
         _warn_once(ctx, SYNCED, "UpgradeHeldBack", message)

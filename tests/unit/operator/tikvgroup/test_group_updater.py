@@ -14,11 +14,12 @@ from helpers.group_world import group_context, make_cluster, make_group, make_pd
 from tikv_operator.api import TiKV, TiKVGroup
 from tikv_operator.group.allocation import NameAllocator
 from tikv_operator.group.build import Blueprint
-from tikv_operator.group.tasks.state import AnyGroup, Revisions
+from tikv_operator.group.tasks.state import Revisions
 from tikv_operator.tikvgroup.tasks import updater
+from tikv_operator.tikvgroup.tasks.state import TiKVGroupContext
 
 
-def context(world: FakeCluster, group: TiKVGroup, *instances: TiKV, cluster: Any = None) -> AnyGroup:
+def context(world: FakeCluster, group: TiKVGroup, *instances: TiKV, cluster: Any = None) -> TiKVGroupContext:
     """Return a context as it is when the updater's turn comes; the clock says the instances' NOW."""
     world.clock.seconds = NOW
     world.add(group, *of_group(group, *instances))
@@ -35,7 +36,7 @@ def context(world: FakeCluster, group: TiKVGroup, *instances: TiKV, cluster: Any
     return ctx
 
 
-def events(ctx: AnyGroup) -> list[str]:
+def events(ctx: TiKVGroupContext) -> list[str]:
     assert isinstance(ctx.events, FakeEvents)
     return ctx.events.seen
 

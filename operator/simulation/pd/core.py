@@ -152,7 +152,11 @@ class SimulatedPD:
         self._touch()
 
     def member_left(self, name: str, now: float) -> bool:
-        """A PD server doesn't belong to the cluster any more; False if it never did."""
+        """A PD server doesn't belong to the cluster any more; False if it never did.
+
+        Raises:
+            MemberRefused: it is the last one, or too few of the others run.
+        """
         self.tick(now)
         known = self.members.leave(name, now)
         self._touch()
@@ -232,13 +236,13 @@ class SimulatedPD:
         self._touch()
 
     def evict_leaders(self, store_id: int, now: float) -> None:
-        """Begin to move all leaders off a store; does nothing if that is under way.
+        """Begin to move all leaders off a store, even off a tombstone; does nothing if that is under way.
 
         Raises:
-            StoreNotFound, StoreGone: there is no such store (any more).
+            StoreNotFound: there is no such store.
         """
         self.tick(now)
-        self._stores.living(store_id)
+        self._stores.get(store_id)
         self.evicting.add(store_id)
         self._touch()
 

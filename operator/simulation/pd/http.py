@@ -1,7 +1,8 @@
 """PD's HTTP API as a pure function of the core: method, path, query and body in, status and JSON out.
 
 Served are the calls that an operator of TiKV makes; anything else is answered 404, as by PD. Like PD's, answers are
-indented JSON with a line end, errors are JSON strings, and a PD without leader says so in plain text.
+indented JSON with a line end, errors are JSON strings (for a body that makes no sense, objects), stores come in no order, and
+a PD without leader says so in plain text.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 
 from tikv_operator.simulation.pd import shapes
 from tikv_operator.simulation.pd.core import SimulatedPD
+from tikv_operator.simulation.pd.members import MemberRefused
 from tikv_operator.simulation.pd.stores import PDRefused, StoreGone, StoreNotFound
 
 __all__ = ["Answer", "handle"]
@@ -27,6 +29,9 @@ _NOT_BOOTSTRAPPED: Final = "[PD:cluster:ErrNotBootstrapped]TiKV cluster not boot
 _SCHEDULERS: Final = ("balance-hot-region-scheduler", "balance-leader-scheduler", "balance-region-scheduler")
 _EVICT_LEADER: Final = "evict-leader-scheduler"
 _NO_SCHEDULER: Final = "[PD:scheduler:ErrSchedulerNotFound]scheduler not found"
+_NO_PAGE: Final = b"404 page not found\n"
+_LABEL_KEY: Final = r"^[$]?[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?$"
+_LABEL_VALUE: Final = r"^[-A-Za-z0-9_./]*$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,11 @@ class _Call:
 
 
 class _BadInput(Exception):
-    """The request's body or query makes no sense."""
+    """The request's query makes no sense."""
+
+
+class _BadBody(Exception):
+    """The request's body makes no sense."""
 
 
 class _Evict(msgspec.Struct):
@@ -73,21 +82,25 @@ def handle(pd: SimulatedPD, method: str, path: str, params: Params, body: bytes,
         if route.method == method:
             call = _Call(pd, now, params, body, tuple(map(unquote, found.groups())))
             return _answer(route, call)
-    return (405, b"") if allowed else (404, b"404 page not found\n")
+    return (405, b"") if allowed else (404, _NO_PAGE)
 
 
 def _answer(route: _Route, call: _Call) -> Answer:
-    if route.needs_store and not call.pd.bootstrapped:
-        return 500, _json(_NOT_BOOTSTRAPPED)
+    if route.unborn and not call.pd.bootstrapped:
+        return route.unborn, _json(_NOT_BOOTSTRAPPED)
     try:
         status, value = route.run(call)
     except StoreNotFound as error:
         status, value = 404, str(error)
     except StoreGone as error:
         status, value = 410, str(error)
+    except MemberRefused as error:
+        status, value = 500, str(error)
     except (PDRefused, _BadInput) as error:
         status, value = 400, str(error)
-    return status, _json(value)
+    except _BadBody as error:
+        status, value = 400, {"code": "input", "msg": str(error), "data": {}}
+    return status, value if isinstance(value, bytes) else _json(value)
 
 
 def _json(value: Any) -> bytes:
@@ -98,7 +111,13 @@ def _decode(call: _Call, kind: Any) -> Any:
     try:
         return msgspec.json.decode(call.body, type=kind)
     except msgspec.MsgspecError as error:
-        raise _BadInput(str(error)) from error
+        raise _BadBody(str(error)) from error
+
+
+def _check(text: str, pattern: str) -> None:
+    if re.match(pattern, text) is None:
+        msg = f'{text} does not match format "{pattern}"'
+        raise _BadBody(msg)
 
 
 # -- the calls
@@ -107,6 +126,7 @@ def _decode(call: _Call, kind: Any) -> Any:
 def _stores(call: _Call) -> tuple[int, Any]:
     states = {value for key, value in call.params if key == "state"} or {"0", "1"}
     wanted = [store for store in call.pd.stores() if str(store.state.state) in states]
+    wanted.sort(key=lambda store: (store.id % 3, store.id))  # nobody may depend on an order
     return 200, shapes.stores(call.pd, wanted, call.now)
 
 
@@ -134,20 +154,30 @@ def _set_state(call: _Call) -> tuple[int, Any]:
 
 def _set_labels(call: _Call) -> tuple[int, Any]:
     labels = _decode(call, dict[str, str])
+    for key, value in labels.items():
+        _check(key, _LABEL_KEY)
+        _check(value, _LABEL_VALUE)
     try:
         call.pd.set_labels(call.store_id, labels, call.now)
-    except StoreNotFound as error:
-        return 500, str(error)
+    except StoreNotFound:
+        return 500, _invalid_store(call)
     return 200, "The store's label is updated."
 
 
 def _delete_label(call: _Call) -> tuple[int, Any]:
     key = _decode(call, str)
+    _check(key, _LABEL_KEY)
     try:
         call.pd.delete_label(call.store_id, key, call.now)
+    except StoreNotFound:
+        return 500, _invalid_store(call)
     except PDRefused as error:
         return 500, str(error)
     return 200, f"The label {key} is deleted for store {call.store_id}."
+
+
+def _invalid_store(call: _Call) -> str:
+    return f"[PD:cluster:ErrInvalidStoreID]invalid store id {call.store_id}, not found"
 
 
 def _schedulers(call: _Call) -> tuple[int, Any]:
@@ -162,11 +192,12 @@ def _add_scheduler(call: _Call) -> tuple[int, Any]:
         return 400, "unknown scheduler"
     if wanted.store_id is None:
         return 400, "missing store id"
+    first = not call.pd.evicting
     try:
         call.pd.evict_leaders(wanted.store_id, call.now)
     except PDRefused as error:
         return 500, str(error)
-    return 200, "The scheduler is created."
+    return 200, "The scheduler is created." if first else "The scheduler has been applied to the store."
 
 
 def _remove_scheduler(call: _Call) -> tuple[int, Any]:
@@ -175,23 +206,39 @@ def _remove_scheduler(call: _Call) -> tuple[int, Any]:
         for store in list(call.pd.evicting):
             call.pd.stop_evicting(store, call.now)
         return 200, "The scheduler is removed."
-    digits = name.removeprefix(f"{_EVICT_LEADER}-")
-    if not digits.isdecimal() or not call.pd.stop_evicting(int(digits), call.now):
+    number = name.removeprefix(f"{_EVICT_LEADER}-")
+    if number == name:
         return 404, _NO_SCHEDULER
-    return 200, "The scheduler is removed."
+    if not call.pd.bootstrapped:
+        return 406, None
+    known = number.isdecimal() and call.pd.stop_evicting(int(number), call.now)
+    return 200 if known else 404, None
 
 
 def _evict_list(call: _Call) -> tuple[int, Any]:
-    return (200, shapes.evict_leader_list(call.pd)) if call.pd.evicting else (404, _NO_SCHEDULER)
+    return (200, shapes.evict_leader_list(call.pd)) if call.pd.evicting else (404, _NO_PAGE)
 
 
 def _transfer_leader(call: _Call) -> tuple[int, Any]:
+    call.pd.members.transfer(call.parts[0], call.now)
+    return 200, "The transfer command is submitted."
+
+
+def _resign_leader(call: _Call) -> tuple[int, Any]:
+    call.pd.members.resign(call.now)
+    return 200, "The resign command is submitted."
+
+
+def _set_member(call: _Call) -> tuple[int, Any]:
     name = call.parts[0]
     if call.pd.members.get(name) is None:
-        return 500, f"not found, pd: {name}"
-    if not call.pd.members.transfer(name):
-        return 500, f"etcdserver: unhealthy cluster, {name} does not run"
-    return 200, "The transfer command is submitted."
+        return 404, f"not found, pd: {name}"
+    for key, value in _decode(call, dict[str, Any]).items():
+        if key == "leader-priority":
+            if not isinstance(value, int | float):
+                return 400, "bad format leader priority"
+            call.pd.members.prioritize(name, int(value))
+    return 200, "success"
 
 
 def _delete_member(call: _Call) -> tuple[int, Any]:
@@ -201,27 +248,41 @@ def _delete_member(call: _Call) -> tuple[int, Any]:
     return 200, f"removed, pd: {name}"
 
 
+def _delete_member_by_id(call: _Call) -> tuple[int, Any]:
+    number = int(call.parts[0])
+    name = next((member.name for member in call.pd.members.all() if member.id == number), "")
+    if not name:
+        return 500, "[PD:etcd:ErrEtcdMemberRemove]etcdserver: member not found"
+    call.pd.member_left(name, call.now)
+    return 200, f"removed, pd: {number}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Route:
     method: str
     pattern: re.Pattern[str]
     run: Callable[[_Call], tuple[int, Any]]
-    needs_store: bool
+    unborn: int
+    """The status of the answer while no store has registered; 0 if none is needed."""
 
 
-def _route(method: str, path: str, run: Callable[[_Call], tuple[int, Any]], *, needs_store: bool = True) -> _Route:
+def _route(method: str, path: str, run: Callable[[_Call], tuple[int, Any]], *, unborn: int = 500) -> _Route:
     pattern = path.replace("{id}", r"(\d+)").replace("{name}", r"([^/]+)")
-    return _Route(method, re.compile(f"/pd/api/{pattern}"), run, needs_store)
+    return _Route(method, re.compile(f"/pd/api/{pattern}"), run, unborn)
 
 
 _ROUTES: Final = (
-    _route("GET", "v1/cluster", lambda call: (200, shapes.cluster(call.pd)), needs_store=False),
-    _route("GET", "v1/members", lambda call: (200, shapes.members(call.pd)), needs_store=False),
-    _route("DELETE", "v1/members/name/{name}", _delete_member, needs_store=False),
-    _route("POST", "v1/leader/transfer/{name}", _transfer_leader, needs_store=False),
-    _route("GET", "v1/health", lambda call: (200, shapes.health(call.pd)), needs_store=False),
-    _route("GET", "v2/ready", lambda call: (200, None), needs_store=False),
-    _route("GET", "v1/config", lambda call: (200, shapes.config(call.pd)), needs_store=False),
+    _route("GET", "v1/cluster", lambda call: (200, shapes.cluster(call.pd)), unborn=0),
+    _route("GET", "v1/members", lambda call: (200, shapes.members(call.pd)), unborn=0),
+    _route("POST", "v1/members/name/{name}", _set_member, unborn=0),
+    _route("DELETE", "v1/members/name/{name}", _delete_member, unborn=0),
+    _route("DELETE", "v1/members/id/{id}", _delete_member_by_id, unborn=0),
+    _route("GET", "v1/leader", lambda call: (200, shapes.leader(call.pd)), unborn=0),
+    _route("POST", "v1/leader/resign", _resign_leader, unborn=0),
+    _route("POST", "v1/leader/transfer/{name}", _transfer_leader, unborn=0),
+    _route("GET", "v1/health", lambda call: (200, shapes.health(call.pd)), unborn=0),
+    _route("GET", "v2/ready", lambda call: (200, None), unborn=0),
+    _route("GET", "v1/config", lambda call: (200, shapes.config(call.pd)), unborn=0),
     _route("GET", "v1/stores", _stores),
     _route("GET", "v1/store/{id}", _store),
     _route("DELETE", "v1/store/{id}", _remove_store),
@@ -231,6 +292,7 @@ _ROUTES: Final = (
     _route("GET", "v1/regions/check/down-peer", lambda call: (200, shapes.down_peers(call.pd, call.now))),
     _route("GET", "v1/schedulers", _schedulers),
     _route("POST", "v1/schedulers", _add_scheduler),
+    _route("DELETE", f"v1/schedulers/({_EVICT_LEADER}-[^/]*)", _remove_scheduler, unborn=0),
     _route("DELETE", "v1/schedulers/{name}", _remove_scheduler),
-    _route("GET", f"v1/scheduler-config/{_EVICT_LEADER}/list", _evict_list),
+    _route("GET", f"v1/scheduler-config/{_EVICT_LEADER}/list", _evict_list, unborn=406),
 )

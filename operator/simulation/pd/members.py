@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Member", "Members"]
+__all__ = ["Member", "MemberRefused", "Members"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,10 @@ class Member:
     version: str
 
 
+class MemberRefused(Exception):
+    """etcd says no; the message is PD's."""
+
+
 class Members:
     """The members of one cluster.
 
@@ -32,6 +36,7 @@ class Members:
         self._revive_seconds = revive_seconds
         self._members: dict[str, Member] = {}
         self._running: set[str] = set()
+        self._priorities: dict[str, int] = {}
         self._leader = ""
         self._quorum_since: float | None = None
 
@@ -56,10 +61,31 @@ class Members:
         self._settle(now)
 
     def leave(self, name: str, now: float) -> bool:
-        """Remove a member; False if there is none of that name."""
-        known = self._members.pop(name, None) is not None
+        """Remove a member; False if there is none of that name.
+
+        Raises:
+            MemberRefused: it is the last one, or too few of the others run.
+        """
+        if name not in self._members:
+            return False
+        others = len(self._members) - 1
+        if not others:
+            msg = "[PD:etcd:ErrEtcdMemberRemove]etcdserver: re-configuration failed due to not enough started members"
+            raise MemberRefused(msg)
+        if name in self.running and len(self.running) - 1 < 1 + others // 2:
+            msg = "[PD:etcd:ErrEtcdMemberRemove]etcdserver: unhealthy cluster"
+            raise MemberRefused(msg)
+        del self._members[name]
+        self._priorities.pop(name, None)
         self._settle(now)
-        return known
+        return True
+
+    def priority(self, name: str) -> int:
+        """How much a member should lead; the leader hands over to one with more."""
+        return self._priorities.get(name, 0)
+
+    def prioritize(self, name: str, priority: int) -> None:
+        self._priorities[name] = priority
 
     def started(self, name: str, now: float) -> None:
         self._running.add(name)
@@ -69,12 +95,31 @@ class Members:
         self._running.discard(name)
         self._settle(now)
 
-    def transfer(self, name: str) -> bool:
-        """Make a running member the leader; False if that cannot be."""
+    def transfer(self, name: str, now: float) -> None:
+        """Make a running member the leader. Until it has taken over, PD has none.
+
+        Raises:
+            MemberRefused: there is no such member, or it doesn't run.
+        """
+        if name not in self._members:
+            msg = "no valid pd to transfer etcd leader"
+            raise MemberRefused(msg)
         if name not in self.running:
-            return False
-        self._leader = name
-        return True
+            msg = "[PD:etcd:ErrEtcdMoveLeader]etcdserver: request timed out, leader transfer took too long"
+            raise MemberRefused(msg)
+        if name != self._leader:
+            self._leader = name
+            self._quorum_since = now
+
+    def resign(self, now: float) -> None:
+        """Make any other member the leader. Alone, the leader stays.
+
+        Raises:
+            MemberRefused: none of the others runs.
+        """
+        others = [name for name in sorted(self._members) if name != self._leader]
+        if others:
+            self.transfer(min(self.running - {self._leader}, default=others[0]), now)
 
     def serving(self, now: float) -> bool:
         """Whether PD has a leader."""

@@ -12,7 +12,7 @@ from tikv_operator.simulation.pd.core import SimulatedPD
 from tikv_operator.simulation.pd.members import Member
 from tikv_operator.simulation.pd.stores import Store
 
-__all__ = ["cluster", "config", "down_peers", "evict_leader_list", "health", "members", "store", "stores"]
+__all__ = ["cluster", "config", "down_peers", "evict_leader_list", "health", "leader", "members", "store", "stores"]
 
 _GIT_HASH: Final = "5ffdcc9c2e7ca7ba61e7dd4e8be4cd8d0f7e9c1b"
 _MIB: Final = 1 << 20
@@ -27,19 +27,32 @@ def cluster(pd: SimulatedPD) -> dict[str, Any]:
 def members(pd: SimulatedPD) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "header": {"cluster_id": pd.cluster_id},
-        "members": [_member(member) for member in pd.members.all()],
+        "members": [_member(pd, member) for member in pd.members.all()],
     }
-    if (leader := pd.members.leader) is not None:
-        answer["leader"] = answer["etcd_leader"] = _member(leader)
+    if (found := pd.members.leader) is not None:
+        answer["leader"] = answer["etcd_leader"] = _member(pd, found)
     return answer
 
 
-def _member(member: Member) -> dict[str, Any]:
+def leader(pd: SimulatedPD) -> dict[str, Any]:
+    found = pd.members.leader
+    return {} if found is None else _identity(found)
+
+
+def _identity(member: Member) -> dict[str, Any]:
     return {
         "name": member.name,
         "member_id": member.id,
         "peer_urls": [member.peer_url],
         "client_urls": [member.client_url],
+    }
+
+
+def _member(pd: SimulatedPD, member: Member) -> dict[str, Any]:
+    priority = pd.members.priority(member.name)
+    return {
+        **_identity(member),
+        **({"leader_priority": priority} if priority else {}),
         "deploy_path": "/",
         "binary_version": member.version,
         "git_hash": _GIT_HASH,
@@ -48,12 +61,11 @@ def _member(member: Member) -> dict[str, Any]:
 
 def health(pd: SimulatedPD) -> list[dict[str, Any]]:
     running = pd.members.running
-    found = []
+    found: list[dict[str, Any]] = []
     for member in pd.members.all():
-        entry: dict[str, Any] = {"name": member.name, "member_id": member.id, "client_urls": [member.client_url]}
-        if member.name in running:
-            entry["health"] = True
-        found.append(entry)
+        healthy = member.name in running
+        urls = [member.client_url]
+        found.append({"name": member.name, "member_id": member.id, "client_urls": urls, "health": healthy})
     return found
 
 

@@ -168,7 +168,7 @@ class TestRemoval:
         first, *_ = world.start_all(4)
         world.pd.remove_store(first.id, world.now)
         world.after(60)
-        for call in (world.pd.remove_store, world.pd.restore_store, world.pd.evict_leaders):
+        for call in (world.pd.remove_store, world.pd.restore_store):
             with pytest.raises(StoreGone):
                 call(first.id, world.now)
 

@@ -86,7 +86,7 @@ def test_a_settled_store_has_pds_shape() -> None:
 def test_stores_are_filtered_by_state(world: PDWorld) -> None:
     world.call("DELETE", "v1/store/1")
     world.after(60)
-    assert [item["store"]["id"] for item in world.call("GET", "v1/stores")[1]["stores"]] == [2, 3, 4]
+    assert {item["store"]["id"] for item in world.call("GET", "v1/stores")[1]["stores"]} == {2, 3, 4}
     _, raw = handle(world.pd, "GET", "/pd/api/v1/stores", ALL_STATES, b"", now=world.now)
     assert raw.startswith(b'{\n  "count": 4,')
     buried = world.call("GET", "v1/store/1")[1]["store"]
@@ -127,6 +127,8 @@ def test_leadership_can_be_handed_over() -> None:
     world = PDWorld(servers=3)
     world.pd.member_runs("pd-2", False, world.now)
     assert world.call("POST", "v1/leader/transfer/pd-1")[0] == 200
+    assert world.call("GET", "v1/members") == (503, "no leader\n")
+    world.after(SimulationSettings().pd_revive_seconds)
     assert world.call("GET", "v1/members")[1]["leader"]["name"] == "pd-1"
     assert world.call("POST", "v1/leader/transfer/pd-2")[0] == 500
     assert world.call("POST", "v1/leader/transfer/nobody")[0] == 500

@@ -16,7 +16,7 @@ over HTTPS, where kubectl works against it. What it does it does as a real API s
 from __future__ import annotations
 
 from controller_runtime.envtest.binarycluster import BinaryCluster
-from controller_runtime.envtest.binaryprocess import ComponentFailed
+from controller_runtime.envtest.binaryprocess import ComponentFailed, find_binary
 from controller_runtime.envtest.cluster import EmbeddedCluster
 from controller_runtime.envtest.contract import Cluster
 from controller_runtime.envtest.proxy import Backend
@@ -34,5 +34,6 @@ __all__ = [
     "EmbeddedCluster",
     "StatusError",
     "VirtualTimeLoop",
+    "find_binary",
     "run_virtual",
 ]

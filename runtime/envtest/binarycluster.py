@@ -60,8 +60,16 @@ class BinaryCluster:
         self._audit_log = audit_log
         self._flags = flags
         self._patience = patience
+        self._shared: ControlPlane | None = None
         self._plane: ControlPlane | None = None
         self._transport: HttpTransport | None = None
+
+    @classmethod
+    def of(cls, plane: ControlPlane, *, crds: Iterable[dict[str, Any]] = ()) -> BinaryCluster:
+        """Return a cluster whose processes run already and go on when its block is left: for tests that share them."""
+        cluster = cls(crds=crds)
+        cluster._shared = plane
+        return cluster
 
     @property
     def transport(self) -> Transport:
@@ -114,7 +122,7 @@ class BinaryCluster:
         return self._running.kubeconfig_with_token(name, token, namespace)
 
     async def install_crds(self, *crds: dict[str, Any]) -> None:
-        """Create CustomResourceDefinitions, or replace the specs of those that exist, and wait until they are served.
+        """Create CustomResourceDefinitions, or change those that exist, and wait until they are served.
 
         Raises:
             ApiError: one of them is not valid.
@@ -130,7 +138,7 @@ class BinaryCluster:
         return self._plane
 
     async def __aenter__(self) -> Self:
-        self._plane = await ControlPlane.start(
+        self._plane = self._shared or await ControlPlane.start(
             assets=self._assets, audit_log=self._audit_log, flags=self._flags, patience=self._patience
         )
         try:
@@ -151,7 +159,7 @@ class BinaryCluster:
     async def _stop(self) -> None:
         plane, self._plane = self._plane, None
         transport, self._transport = self._transport, None
-        if plane is not None:
+        if plane is not None and plane is not self._shared:
             plane.stop()  # first, since nothing can cancel it
         if transport is not None:
             await transport.close()

@@ -44,10 +44,10 @@ class Cluster(Protocol):
         ...
 
     async def install_crds(self, *crds: dict[str, Any]) -> None:
-        """Create CustomResourceDefinitions, or replace the specs of those that exist, and wait until they are served.
+        """Create CustomResourceDefinitions, or change those that exist, and wait until they are served.
 
         Raises:
             ApiError: one of them is not valid.
-            TimeoutError: one of them did not become Established.
+            TimeoutError: one of them was not served in time.
         """
         ...

@@ -5,8 +5,11 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
+# What hack/envtest pins: the real control plane, and the real PD.
+BINARIES := etcd kube-apiserver kube-controller-manager kubectl pd-server
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format run crds manifests bench envtest-binaries clean
+.PHONY: help demo test test-real check format run crds manifests bench envtest-binaries clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +28,9 @@ demo: $(STAMP) ## Create, scale, roll and delete a TiKV cluster on an embedded A
 
 test: $(STAMP) ## Run the whole fast test suite
 	$(BIN)/python -m pytest --numprocesses auto
+
+test-real: $(STAMP) envtest-binaries ## Run the conformance suite and the operator on the real kube-apiserver and PD
+	$(BIN)/python -m pytest --cluster=real --numprocesses auto tests/conformance tests/real
 
 check: $(STAMP) ## Format and lint checks, strict types, layers
 	$(BIN)/ruff format --check .
@@ -50,8 +56,8 @@ manifests: $(STAMP) ## Write config/crd and the generated built-in kinds anew
 bench: $(STAMP) ## Measure the runtime beside Go's controller-runtime (see bench/README.md)
 	$(BIN)/python bench/run.py $(BENCH)
 
-envtest-binaries: ## Build etcd and kube-apiserver, once, into the user's cache folder
-	@hack/envtest/build.sh
+envtest-binaries: ## Build the real control plane and PD, once, into the user's cache folder; Go is needed
+	@hack/envtest/build.sh $(BINARIES)
 
 clean: ## Remove the virtual environment and all caches
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -17,11 +17,17 @@ import uvloop
 from controller_runtime.envtest.virtual import VirtualTimeLoop
 
 UNIT = Path(__file__).parent / "unit"
+REAL = Path(__file__).parent / "real"
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     if not pluginmanager.hasplugin("controller_runtime_envtest"):  # where the package is installed, it is there
         pluginmanager.import_plugin("controller_runtime.envtest.plugin")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Tests that want the real binaries run with --cluster=real alone: `make test-real`."""
+    return True if collection_path == REAL and config.getoption("--cluster") != "real" else None
 
 
 def pytest_asyncio_loop_factories(

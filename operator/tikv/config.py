@@ -6,20 +6,16 @@ its fields are listed here; a table that the user has, too, is sorted. Pure func
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from tikv_operator.api import Cluster, Feature, RemoteWorkers, TiKV
 from tikv_operator.common import names
-from tikv_operator.common.errors import ConfigInvalid
 from tikv_operator.common.features import enabled_features
-from tikv_operator.common.toml import Declared, dump_toml, parse_toml
-from tikv_operator.tikv import paths
+from tikv_operator.instance import config
+from tikv_operator.instance.config import Field, ManagedConfig, Value
+from tikv_operator.tikv.component import TIKV
 
 __all__ = ["data_directory", "render_config"]
-
-Field = tuple[str, str]
-Value = str | list[str]
 
 _SERVER_ADDR: Final[Field] = ("server", "addr")
 _SERVER_ADVERTISE_ADDR: Final[Field] = ("server", "advertise-addr")
@@ -34,21 +30,22 @@ _COMPACTOR: Final[Field] = ("dfs", "remote-compactor-addr")
 _COPROCESSOR: Final[Field] = ("kvengine", "remote-coprocessor-addr")
 _WORKER: Final[Field] = ("kvengine", "remote-worker-addr")
 
-_MANAGED: Final = (
-    _SERVER_ADDR,
-    _SERVER_ADVERTISE_ADDR,
-    _SERVER_STATUS_ADDR,
-    _SERVER_ADVERTISE_STATUS_ADDR,
-    _DATA_DIR,
-    _PD_ENDPOINTS,
-    _CA_PATH,
-    _CERT_PATH,
-    _KEY_PATH,
+_CONFIG: Final = ManagedConfig(
+    component=TIKV.name,
+    managed=(
+        _SERVER_ADDR,
+        _SERVER_ADVERTISE_ADDR,
+        _SERVER_STATUS_ADDR,
+        _SERVER_ADVERTISE_STATUS_ADDR,
+        _DATA_DIR,
+        _PD_ENDPOINTS,
+        _CA_PATH,
+        _CERT_PATH,
+        _KEY_PATH,
+    ),
+    overridable=(_COMPACTOR, _COPROCESSOR, _WORKER),  # by a user, as long as `remoteWorkers` doesn't set them
+    lists=frozenset({_PD_ENDPOINTS}),
 )
-"""What a user must not set, in the order in which a complaint lists them."""
-
-_OVERRIDABLE: Final = (_COMPACTOR, _COPROCESSOR, _WORKER)
-"""What a user may set as long as `remoteWorkers` doesn't."""
 
 
 def render_config(tikv: TiKV, cluster: Cluster) -> str:
@@ -60,25 +57,12 @@ def render_config(tikv: TiKV, cluster: Cluster) -> str:
     Raises:
         ConfigInvalid: the user's configuration isn't TOML, has a value of a wrong type, or sets a managed field.
     """
-    try:
-        tree = parse_toml(tikv.spec.config or "")
-    except ValueError as error:
-        msg = f"tikv config cannot be decoded: {error}"
-        raise ConfigInvalid(msg) from error
-    known = _read_known(tree)
-    taken = [".".join(field) for field in _MANAGED if known.get(field)]
-    if taken:
-        fields = " ".join(taken)
-        msg = f"cannot generate tikv config: [{fields}]: field is managed by operator, cannot be set in config file"
-        raise ConfigInvalid(msg)
-    _write(tree, {**known, **_overlay(tikv, cluster)})
-    return dump_toml(tree)
+    return _CONFIG.render(tikv.spec.config or "", _overlay(tikv, cluster))
 
 
 def data_directory(tikv: TiKV) -> str:
     """Return where TiKV keeps its data: the path of the last mount of type `data`."""
-    mounts = [mount for volume in tikv.spec.volumes for mount in volume.mounts if mount.type == paths.DATA_MOUNT]
-    return (mounts[-1].mount_path if mounts else None) or paths.DATA
+    return config.data_directory(TIKV, tikv)
 
 
 def _overlay(tikv: TiKV, cluster: Cluster) -> dict[Field, Value]:
@@ -93,7 +77,7 @@ def _overlay(tikv: TiKV, cluster: Cluster) -> dict[Field, Value]:
         _PD_ENDPOINTS: [(cluster.status.pd if cluster.status else None) or ""],
     }
     if names.tls_enabled(cluster):
-        values |= {_CA_PATH: paths.TLS_CA, _CERT_PATH: paths.TLS_CERT, _KEY_PATH: paths.TLS_KEY}
+        values |= {_CA_PATH: TIKV.tls_ca, _CERT_PATH: TIKV.tls_cert, _KEY_PATH: TIKV.tls_key}
     if tikv.spec.remote_workers is not None:
         values |= _remote_workers(tikv, tikv.spec.remote_workers, cluster)
     return values
@@ -110,42 +94,3 @@ def _remote_workers(tikv: TiKV, workers: RemoteWorkers, cluster: Cluster) -> dic
         _COPROCESSOR: f"{names.remote_worker_url(coprocessor, cluster)}/coprocessor",
         _WORKER: f"{names.remote_worker_url(engine, cluster)}/coprocessor",
     }
-
-
-def _read_known(tree: Mapping[str, Any]) -> dict[Field, Value]:
-    """Return the user's values of the fields that the operator knows, checked for their types."""
-    known: dict[Field, Value] = {}
-    for field in (*_MANAGED, *_OVERRIDABLE):
-        table_name, key = field
-        table = _lookup(tree, table_name)
-        if table is None:
-            continue
-        if not isinstance(table, dict):
-            raise _wrong_type(table_name, "a table", table)
-        value = _lookup(table, key)
-        if value is None:
-            continue
-        if field == _PD_ENDPOINTS:
-            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-                raise _wrong_type(".".join(field), "a list of strings", value)
-        elif not isinstance(value, str):
-            raise _wrong_type(".".join(field), "a string", value)
-        known[field] = value
-    return known
-
-
-def _lookup(table: Mapping[str, Any], name: str) -> Any:
-    """Find a key as it is, or written in other letters' case: TiKV would not take it, so better to complain here."""
-    if name in table:
-        return table[name]
-    return next((value for key, value in table.items() if key.casefold() == name), None)
-
-
-def _wrong_type(name: str, wanted: str, value: Any) -> ConfigInvalid:
-    return ConfigInvalid(f"tikv config cannot be decoded: {name} must be {wanted}, not {value!r}")
-
-
-def _write(tree: dict[str, Any], values: Mapping[Field, Value]) -> None:
-    for (table, key), value in values.items():
-        if value:
-            tree.setdefault(table, Declared())[key] = value

@@ -1,102 +1,23 @@
-"""What a pod was made from, and whether it must be made again.
-
-A pod carries the template of its TiKV as JSON, byte for byte as TiDB Operator writes it. `reloadable` compares that with the
-TiKV of now: where only things differ that a running pod can take over (or that don't concern it), the pod is updated in
-place; otherwise it is recreated.
-
-Two decisions differ from TiDB Operator's:
-
-- Labels and annotations that somebody put on the TiKV itself, and that its group's template doesn't have, don't restart a
-  database, as far as the template can be known (`TemplateKeys`).
-- An absent `updateStrategy.config` means `Restart`, the documented default. TiDB Operator gets the same by a side effect: it
-  writes groups back with an empty `updateStrategy`, into which the API server then puts the default.
-
-Pure functions.
-"""
+"""What a TiKV's pod was made from, and whether it must be made again. Pure functions; see `instance.template`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from controller_runtime.api.k8s import Pod
+from tikv_operator.api import TiKV, TiKVTemplateSpec
+from tikv_operator.instance import template
+from tikv_operator.instance.template import RecordedTemplate, TemplateKeys, template_keys
+from tikv_operator.tikv.component import TIKV
 
-import msgspec
-
-from controller_runtime.api import Model
-from controller_runtime.api.k8s import ControllerRevision, Pod
-from tikv_operator.api import Feature, TemplateMeta, TiKV, TiKVTemplateSpec, UpdateStrategy
-from tikv_operator.common import keys
-from tikv_operator.common.errors import OverlayInvalid
-from tikv_operator.common.gojson import go_json
-from tikv_operator.common.gotemplate import metadata_tree, template_spec_tree
-
-__all__ = [
-    "RecordedTemplate",
-    "TemplateKeys",
-    "features_annotation",
-    "recorded_template",
-    "reloadable",
-    "template_annotation",
-    "template_keys",
-]
+__all__ = ["TemplateKeys", "recorded_template", "reloadable", "template_keys"]
 
 
-class RecordedTemplate(Model, kw_only=True):
-    """The template that a pod says it was made from."""
-
-    metadata: TemplateMeta | None = None
-    spec: TiKVTemplateSpec
-
-
-@dataclass(frozen=True, slots=True)
-class TemplateKeys:
-    """The labels and annotations that come from a group's template, as opposed to those that somebody put on a TiKV."""
-
-    labels: frozenset[str] = frozenset()
-    annotations: frozenset[str] = frozenset()
-
-
-def template_annotation(tikv: TiKV) -> str:
-    """Return the text of the pod's annotation `core.pingcap.com/last-instance-template`.
-
-    Raises:
-        OverlayInvalid: a quantity in the overlay is malformed.
-    """
-    own = TemplateMeta(labels=tikv.metadata.labels, annotations=tikv.metadata.annotations)
-    return go_json({"metadata": metadata_tree(own), "spec": _tree(tikv.spec)})
-
-
-def features_annotation(tikv: TiKV) -> str:
-    """Return the text of the pod's annotation `core.pingcap.com/features`."""
-    return ",".join(tikv.spec.features or ())
-
-
-def recorded_template(pod: Pod) -> RecordedTemplate | None:
+def recorded_template(pod: Pod) -> RecordedTemplate[TiKVTemplateSpec] | None:
     """Return what the pod was made from; None if it doesn't say, or not in words we understand."""
-    text = pod.metadata.annotations.get(keys.ANNOTATION_LAST_TEMPLATE, "")
-    try:
-        return msgspec.convert(_without_nulls(msgspec.json.decode(text)), RecordedTemplate)
-    except msgspec.MsgspecError:
-        return None
-
-
-def template_keys(revisions: Iterable[ControllerRevision | None]) -> TemplateKeys | None:
-    """Return the metadata keys that the templates of these revisions have; None if one of the revisions is unknown."""
-    labels: set[str] = set()
-    annotations: set[str] = set()
-    for revision in revisions:
-        metadata = _template_metadata(revision)
-        if metadata is None:
-            return None
-        labels |= (metadata.labels or {}).keys()
-        annotations |= (metadata.annotations or {}).keys()
-    return TemplateKeys(frozenset(labels), frozenset(annotations))
+    return template.recorded_template(TiKVTemplateSpec, pod)
 
 
 def reloadable(tikv: TiKV, pod: Pod, known: TemplateKeys | None = None) -> bool:
     """Return whether the pod can become what the TiKV says without being recreated.
-
-    A pod that doesn't tell what it was made from can.
 
     Args:
         known: the metadata that comes from templates; only that is compared. None: it isn't known, compare all.
@@ -104,148 +25,4 @@ def reloadable(tikv: TiKV, pod: Pod, known: TemplateKeys | None = None) -> bool:
     Raises:
         OverlayInvalid: a quantity in the overlay is malformed.
     """
-    last = recorded_template(pod)
-    if last is None:
-        return True
-    own = TemplateMeta(labels=tikv.metadata.labels, annotations=tikv.metadata.annotations)
-    return (
-        not _config_restarts(tikv.spec, last.spec)
-        and _comparable_metadata(own, known) == _comparable_metadata(last.metadata, known)
-        and _comparable_spec(tikv.spec) == _comparable_spec(last.spec)
-        and _features_reloadable(tikv.spec.features or (), pod.metadata.annotations.get(keys.ANNOTATION_FEATURES, ""))
-    )
-
-
-_OPERATORS_LABELS: Final = frozenset(
-    {
-        keys.LABEL_MANAGED_BY,
-        keys.LABEL_COMPONENT,
-        keys.LABEL_CLUSTER,
-        keys.LABEL_GROUP,
-        keys.LABEL_INSTANCE_REVISION,
-    }
-)
-_OPERATORS_ANNOTATIONS: Final = frozenset(
-    {
-        keys.ANNOTATION_DEFER_DELETE,
-        keys.ANNOTATION_INITIAL_CLUSTER_NUM,
-        keys.ANNOTATION_TIPROXY_GRACEFUL_DELETE_DELAY,
-    }
-)
-_RESTARTING_FEATURES: Final = frozenset(
-    {Feature.CLUSTER_SUBDOMAIN, Feature.USE_TIKV_READY_API, Feature.INDEPENDENT_KV_ENGINE_WORKER}
-)
-_MAIN_CONTAINERS: Final = frozenset(
-    {
-        "pd",
-        "tikv",
-        "tidb",
-        "tiflash",
-        "ticdc",
-        "tso",
-        "scheduler",
-        "scheduling",
-        "tiproxy",
-        "tikv-worker",
-        "dm-master",
-        "dm-worker",
-    }
-)
-"""Containers whose image is the database itself; any other container can get a new image in a running pod."""
-
-
-def _config_restarts(current: TiKVTemplateSpec, last: TiKVTemplateSpec) -> bool:
-    strategy = current.update_strategy or UpdateStrategy()
-    return (strategy.config or "Restart") == "Restart" and (current.config or "") != (last.config or "")
-
-
-def _features_reloadable(current: Iterable[str], recorded: str) -> bool:
-    last = frozenset(recorded.split(","))
-    if Feature.FEATURE_MODIFICATION not in last:
-        return True
-    return not (frozenset(current) ^ last) & _RESTARTING_FEATURES
-
-
-def _comparable_metadata(metadata: TemplateMeta | None, known: TemplateKeys | None) -> object:
-    labels = (metadata.labels if metadata is not None else None) or {}
-    annotations = (metadata.annotations if metadata is not None else None) or {}
-    return (
-        _selected(labels, _OPERATORS_LABELS, known.labels if known is not None else None),
-        _selected(annotations, _OPERATORS_ANNOTATIONS, known.annotations if known is not None else None),
-    )
-
-
-def _selected(mapping: Mapping[str, str], ignored: frozenset[str], known: frozenset[str] | None) -> dict[str, str]:
-    return {key: value for key, value in mapping.items() if key not in ignored and (known is None or key in known)}
-
-
-def _comparable_spec(spec: TiKVTemplateSpec) -> object:
-    """Return the parts of a template whose change recreates a pod; empty parts are the same as absent ones."""
-    tree = _tree(spec)
-    for name in ("config", "updateStrategy", "placement"):
-        tree.pop(name, None)
-    tree["server"].pop("labels", None)
-    tree["preStop"] = "preStop" in tree  # its image can be changed in place, having one at all can't
-    tree["volumes"] = [{"name": volume["name"], "mounts": volume["mounts"]} for volume in tree["volumes"] or ()]
-    tree["overlay"] = _comparable_overlay(tree.get("overlay", {}))
-    return _without_empty(tree)
-
-
-def _comparable_overlay(overlay: dict[str, Any]) -> dict[str, Any]:
-    pod = overlay.get("pod", {})
-    metadata = {key: value for key, value in pod.get("metadata", {}).items() if key not in ("labels", "annotations")}
-    spec = pod.get("spec", {})
-    for container in spec.get("initContainers") or ():
-        container.pop("image", None)
-    for container in spec.get("containers") or ():
-        if container.get("name") not in _MAIN_CONTAINERS:
-            container.pop("image", None)
-    return {"metadata": metadata, "spec": spec}
-
-
-def _tree(spec: TiKVTemplateSpec) -> dict[str, Any]:
-    try:
-        return template_spec_tree(spec)
-    except (ValueError, TypeError, AttributeError) as error:
-        msg = f"the template cannot be written down: {error}"
-        raise OverlayInvalid(msg) from error
-
-
-class _RevisionTemplate(Model, kw_only=True):
-    metadata: TemplateMeta | None = None
-
-
-class _RevisionSpec(Model, kw_only=True):
-    template: _RevisionTemplate
-
-
-class _RevisionData(Model, kw_only=True):
-    spec: _RevisionSpec
-
-
-def _template_metadata(revision: ControllerRevision | None) -> TemplateMeta | None:
-    if revision is None:
-        return None
-    try:
-        template = msgspec.convert(revision.data, _RevisionData).spec.template
-    except msgspec.ValidationError:
-        return None
-    return template.metadata or TemplateMeta()
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
-    return value
-
-
-def _without_empty(value: Any) -> Any:
-    """Drop empty containers and nulls at every level of a dict; items of lists stay."""
-    if isinstance(value, list):
-        return [_without_empty(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    kept = {key: _without_empty(item) for key, item in value.items()}
-    return {key: item for key, item in kept.items() if item is not None and item != {} and item != []}
+    return template.reloadable(TIKV, tikv, pod, known)

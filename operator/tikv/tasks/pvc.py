@@ -5,7 +5,8 @@ from __future__ import annotations
 from controller_runtime.api.k8s import PersistentVolumeClaim
 from controller_runtime.task import Result, complete, task, wait
 from tikv_operator.api import Feature
-from tikv_operator.tikv.pvc import plan_claim, render_claims
+from tikv_operator.instance.pvc import plan_claim
+from tikv_operator.tikv.pvc import render_claims
 from tikv_operator.tikv.tasks.state import TiKVContext
 
 __all__ = ["volume_claims"]

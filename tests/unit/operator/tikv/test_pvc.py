@@ -17,7 +17,8 @@ from tikv_operator.api import (
     VolumeClaimTemplate,
     VolumeMount,
 )
-from tikv_operator.tikv.pvc import plan_claim, render_claims
+from tikv_operator.instance.pvc import plan_claim
+from tikv_operator.tikv.pvc import render_claims
 
 WITH_CLASS = [FeatureGate(name="VolumeAttributesClass")]
 

@@ -35,14 +35,9 @@ from tikv_operator.api import (
     VolumeMount,
 )
 from tikv_operator.common.errors import OverlayInvalid
+from tikv_operator.instance.template import TemplateKeys, template_annotation, template_keys
 from tikv_operator.tikv.pod import render_pod
-from tikv_operator.tikv.template import (
-    TemplateKeys,
-    recorded_template,
-    reloadable,
-    template_annotation,
-    template_keys,
-)
+from tikv_operator.tikv.template import recorded_template, reloadable
 
 LAST = "core.pingcap.com/last-instance-template"
 FM = "FeatureModification"

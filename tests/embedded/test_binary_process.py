@@ -60,11 +60,16 @@ def test_leaving_ends_everything_at_once() -> None:
 
 
 def test_an_error_in_the_block_ends_everything_too() -> None:
-    with pytest.raises(ZeroDivisionError), ProcessGroup() as group:
-        folder = group.folder
-        component = group.start(SLEEP, "1000")
-        raise ZeroDivisionError
-    assert not runs(component.pid)
+    def fail() -> None:
+        with ProcessGroup() as group:
+            seen.append((group.folder, group.start(SLEEP, "1000").pid))
+            raise ZeroDivisionError
+
+    seen: list[tuple[Path, int]] = []
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    ((folder, pid),) = seen
+    assert not runs(pid)
     assert not folder.exists()
 
 
@@ -109,9 +114,10 @@ def test_a_program_that_cannot_be_executed_leaves_nothing_behind(tmp_path: Path)
     broken = tmp_path / "etcd"
     broken.write_bytes(b"\x7fELF")
     broken.chmod(0o755)
-    with pytest.raises(OSError, match="Exec format"), ProcessGroup() as group:
+    with ProcessGroup() as group:
         folder = group.folder
-        group.start(broken)
+        with pytest.raises(OSError, match="Exec format"):
+            group.start(broken)
     assert not folder.exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -19,7 +20,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Failed(Exception):
-    """A contestant ended early, or did not say in time what was waited for."""
+    """A contestant ended early, said what nobody understands, or did not see all that it was to see."""
 
 
 @final
@@ -32,52 +33,63 @@ class Contestant:
         self.peak_mb = 0.0
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time used by now, user and system, of all threads."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
-
-    async def wait_for(self, event: str, timeout: float = 120.0) -> dict[str, Any]:
-        """Return the next fact of this name.
+        """Return the CPU time used by now, user and system, of all threads.
 
         Raises:
-            Failed: it does not come.
+            Failed: it has ended.
+        """
+        fields = self._account("stat").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    async def wait_for(self, event: str) -> dict[str, Any]:
+        """Return the next fact of this name. It may never come: bound the wait.
+
+        Raises:
+            Failed: it ended without it, or said what is no fact.
         """
         assert self._process.stdout is not None
-        try:
-            async with asyncio.timeout(timeout):
-                while line := await self._process.stdout.readline():
-                    fact: dict[str, Any] = orjson.loads(line)
-                    if fact["event"] == event:
-                        return fact
-        except TimeoutError:
-            msg = f"no {event!r} within {timeout:g} s"
-            raise Failed(msg) from None
+        while line := await self._process.stdout.readline():
+            try:
+                fact: dict[str, Any] = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                msg = f"said what is no JSON: {line[:200]!r}"
+                raise Failed(msg) from None
+            if fact["event"] == event:
+                return fact
         msg = f"ended before it said {event!r}"
         raise Failed(msg)
 
     async def end(self) -> dict[str, Any]:
-        """Note the peak of its memory, ask it to end, and return what it says at its end."""
-        self._measure()
-        self._process.send_signal(signal.SIGTERM)
-        return await self.wait_for("end", 60.0)
+        """Note the peak of its memory, ask it to end, and return what it says at its end.
 
-    def _measure(self) -> None:
+        Raises:
+            Failed: it has ended already, or says nothing.
+        """
         # VmHWM rather than ru_maxrss, which begins with what the forking process had.
-        for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
+        for line in self._account("status").splitlines():
             if line.startswith("VmHWM:"):
                 self.peak_mb = int(line.split()[1]) / 1024
+        self._process.send_signal(signal.SIGTERM)
+        return await self.wait_for("end")
+
+    def _account(self, name: str) -> str:
+        try:
+            return Path(f"/proc/{self._process.pid}/{name}").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            msg = "ended too early"
+            raise Failed(msg) from None
 
 
 @asynccontextmanager
 async def running(command: Sequence[str]) -> AsyncIterator[Contestant]:
-    """Run a contestant; it is gone when the context ends."""
+    """Run a contestant; it is gone when the context ends, at once if that is because of an error or a time limit."""
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, limit=2**26)
     try:
         yield Contestant(process)
-    finally:
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(20):
                 await process.wait()
-        except TimeoutError:
+    finally:
+        if process.returncode is None:
             process.kill()
             await process.wait()

@@ -17,23 +17,23 @@ __all__ = ["kopf_program", "rust_program", "takes_part"]
 
 HERE: Final = Path(__file__).parent
 KOPF: Final = ("kopf==1.45.2", "uvloop==0.23.0")
-_KOPF_SCENARIOS: Final = frozenset({"start", "cold", "pods", "churn", "latency"})
+_USUALLY: Final = frozenset({"cold", "latency", "churn"})
+_KOPF: Final = frozenset({"start", "cold", "cold-30k", "pods", "churn", "latency"})
 
 
 class _Missing(Exception):
     """Why a contestant cannot be made."""
 
 
-def takes_part(contestant: str, scenario: str, on_real: bool) -> bool:
-    """Tell who can do what, and where.
+def takes_part(contestant: str, scenario: str, *, asked_for: bool) -> bool:
+    """Tell who takes part in what. Kopf has neither workers, whose number the status writes set, nor owners' reconciles.
 
-    Kopf has neither workers, whose number the status writes set, nor reconciles of owners. kube-rs was never ready in a
-    trial on the embedded API server, and takes part on the real control plane only.
+    Args:
+        asked_for: the scenario was named; else the others take part in the three that tell most.
     """
-    if contestant == "kube-rs" and not on_real:
-        print(f"{scenario}: without kube-rs, which is not measured on the embedded API server", file=sys.stderr)
-        return False
-    return contestant != "kopf" or scenario in _KOPF_SCENARIOS
+    if contestant not in ("kube-rs", "kopf"):
+        return True
+    return (contestant != "kopf" or scenario in _KOPF) if asked_for else scenario in _USUALLY
 
 
 def rust_program(cache: Path) -> list[str] | None:

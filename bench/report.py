@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final, Literal
 from xml.sax.saxutils import escape
 
+from results import ENDED_AFTER
+
 __all__ = ["table", "table_of_everybody", "write"]
 
 Medians = Mapping[str, Mapping[str, Mapping[str, float]]]
@@ -20,7 +22,8 @@ class Row:
 
     Attributes:
         benchmark, figure: where the number is found.
-        limit: what ours may be at most: as a multiple of Go's figure (`"ratio"`), or as it stands (`"value"`).
+        limit: what ours may be at most: as a multiple of Go's figure (`"ratio"`), or as it stands (`"value"`); None if the
+            row only says what happened.
         factor: from the stored unit to the shown one.
     """
 
@@ -28,7 +31,7 @@ class Row:
     figure: str
     text: str
     unit: str
-    limit: float
+    limit: float | None
     kind: Literal["ratio", "value"] = "ratio"
     factor: float = 1.0
 
@@ -44,13 +47,17 @@ ROWS: Final = (
     Row("cold", "wall", "Cold start, 10,000 custom resources of 3.7 KB: wall", "s", 0.75),
     Row("cold", "cpu", "- CPU", "s", 0.5),
     Row("cold", "peak_mb", "- peak memory", "MB", 0.55),
+    Row("cold-30k", "wall", "Cold start, 30,000 custom resources: wall", "s", 0.75),
+    Row("cold-30k", "cpu", "- CPU", "s", 0.5),
+    Row("cold-30k", "peak_mb", "- peak memory", "MB", 0.55),
     Row("pods", "wall", "Cold start, 10,000 Pods of 7 KB (Go: protobuf): wall", "s", 1.1),
     Row("pods", "cpu", "- CPU", "s", 0.7),
     Row("pods", "peak_mb", "- peak memory", "MB", 0.6),
     Row("latency", "p50_ms", "Latency, one of 500 objects changed every 20 ms: p50", "ms", 0.5, "value"),
     Row("latency", "p99_ms", "- p99", "ms", 1.5),
     Row("latency", "cpu", "- CPU for 1,000 events", "s", 0.7),
-    Row("churn", "cpu_per_1000", "Churn, 10,000 objects, 400 updates a second: CPU for 1,000 events", "s", 0.45),
+    Row("churn", "cpu_per_1000", "Churn, 10,000 objects, 1,000 updates a second for 30 s: CPU for 1,000", "s", 0.45),
+    Row("churn", "rate", "- updates a second that etcd was given meanwhile", "", None, "value"),
     Row("churn", "peak_mb", "- peak memory", "MB", 0.55),
     Row("churn", "wrong", "- objects that differ from the server's at the end", "", 0.0, "value"),
     Row("status-1", "wall", "Status writes, 2,000 objects, 1 worker: wall", "s", 1.0),
@@ -74,6 +81,7 @@ NAMES: Final = {
     "queue-requeue": "queue: requeues",
     "queue-delays": "queue: delays",
     "cold": "cold start",
+    "cold-30k": "cold start, 30,000",
     "pods": "cold start, Pods",
     "latency": "latency",
     "churn": "churn",
@@ -84,13 +92,18 @@ NAMES: Final = {
 }
 BEGIN, END = "<!-- figures: written by bench/run.py -->", "<!-- end of figures -->"
 EVERYBODY_BEGIN: Final = "<!-- figures of everybody: written by bench/run.py --everybody -->"
+_OTHERS: Final = ("kube-rs", "kopf")
 COLUMNS: Final = {"go": "Go", "kube-rs": "kube-rs", "kopf": "Kopf", "ours": "ours"}
 
 
-def write(medians: Medians, everybody: Medians, docs: Path) -> None:
+def write(medians: Medians, origins: Mapping[str, str], docs: Path) -> None:
     """Put tables and plots between the marks of docs/performance.md, and write the plots beside it.
 
-    A table without figures is left as it is in the page.
+    All else in the page is somebody's text and stays: also the reasons of what missed its target. A table without figures
+    is left as it is in the page.
+
+    Args:
+        origins: of which code the figures of each benchmark are.
 
     Raises:
         ValueError: the page has no marks.
@@ -98,9 +111,9 @@ def write(medians: Medians, everybody: Medians, docs: Path) -> None:
     page = docs / "performance.md"
     text = page.read_text()
     if medians:
-        text = _filled(text, BEGIN, _figures(medians, docs))
-    if everybody:
-        text = _filled(text, EVERYBODY_BEGIN, table_of_everybody(everybody))
+        text = _filled(text, BEGIN, f"{_figures(medians, docs)}\n\n{_origins(origins)}")
+    if _with_others(medians):
+        text = _filled(text, EVERYBODY_BEGIN, table_of_everybody(medians))
     page.write_text(text)
 
 
@@ -130,37 +143,68 @@ def table(medians: Medians) -> str:
     lines = ["| | Go | ours | ratio | target | |", "|---|---|---|---|---|---|"]
     for row in ROWS:
         measured = medians.get(row.benchmark, {})
-        ours, go = (measured.get(name, {}).get(row.figure) for name in ("ours", "go"))
-        if ours is None:
+        if not measured:
             continue
-        ratio = ours / go if go else None
-        judged = ours * row.factor if row.kind == "value" else ratio
-        verdict = "" if judged is None else "met" if judged <= row.limit else "**missed**"
-        target = f"≤ {row.limit:g} {row.unit}".rstrip() if row.kind == "value" else f"≤ {row.limit:g}x"
+        ours, go = (measured.get(name, {}) for name in ("ours", "go"))
+        mine, gos = ours.get(row.figure), go.get(row.figure)
+        ratio = mine / gos if mine is not None and gos else None
+        judged = mine * row.factor if mine is not None and row.kind == "value" else ratio
         cells = (
             row.text,
-            "-" if go is None else _number(go * row.factor, row.unit),
-            _number(ours * row.factor, row.unit),
-            "-" if ratio is None or row.benchmark == "start" else f"{ratio:.2f}x",
-            target,
-            verdict,
+            _cell(go, row),
+            _cell(ours, row),
+            "-" if ratio is None or row.benchmark == "start" or row.limit is None else f"{ratio:.2f}x",
+            _target(row),
+            "**missed**" if ENDED_AFTER in ours else _verdict(judged, row.limit),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
+def _target(row: Row) -> str:
+    if row.limit is None:
+        return "-"
+    return f"≤ {row.limit:g} {row.unit}".rstrip() if row.kind == "value" else f"≤ {row.limit:g}x"
+
+
+def _verdict(judged: float | None, limit: float | None) -> str:
+    if judged is None or limit is None:
+        return ""
+    return "met" if judged <= limit else "**missed**"
+
+
+def _origins(origins: Mapping[str, str]) -> str:
+    """Say of which code the figures are: each benchmark's, if they differ."""
+    by_origin: dict[str, list[str]] = {}
+    for benchmark, origin in origins.items():
+        by_origin.setdefault(origin, []).append(benchmark)
+    parts = (f"{origin} ({', '.join(benchmarks)})" for origin, benchmarks in by_origin.items())
+    return f"Measured at commit {next(iter(by_origin)) if len(by_origin) == 1 else '; '.join(parts)}."
+
+
+def _with_others(medians: Medians) -> list[str]:
+    """Return the benchmarks in which more took part than Go and ours."""
+    return [benchmark for benchmark, measured in medians.items() if not measured.keys().isdisjoint(_OTHERS)]
+
+
 def table_of_everybody(medians: Medians) -> str:
     """Return the figures of all contestants as a Markdown table; "-" where one did not take part."""
     lines = [f"| | {' | '.join(COLUMNS.values())} | rounds |", f"|---|{'---|' * len(COLUMNS)}---|"]
+    among = _with_others(medians)
     for row in ROWS:
-        measured = medians.get(row.benchmark)
-        if measured is None:
+        if row.benchmark not in among:
             continue
-        figures = [measured.get(contestant, {}).get(row.figure) for contestant in COLUMNS]
-        cells = ["-" if figure is None else _number(figure * row.factor, row.unit) for figure in figures]
+        measured = medians[row.benchmark]
+        cells = [_cell(measured.get(contestant, {}), row) for contestant in COLUMNS]
         rounds = max(of["rounds"] for of in measured.values())
         lines.append(f"| {row.text} | {' | '.join(cells)} | {rounds:.0f} |")
     return "\n".join(lines)
+
+
+def _cell(figures: Mapping[str, float], row: Row) -> str:
+    if ENDED_AFTER in figures:
+        return f"ended after {figures[ENDED_AFTER]:.0f} s"
+    return _number(figures[row.figure] * row.factor, row.unit) if row.figure in figures else "-"
 
 
 def _number(value: float, unit: str) -> str:

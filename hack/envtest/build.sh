@@ -41,6 +41,7 @@ build() { # command
         echo "building $1 $version" >&2
         mkdir -p "$cache"
         # Built beside its place and moved there, so that an interrupted build leaves nothing that looks finished.
+        trap 'rm -f "$built.$$"' EXIT
         (cd "$here/$module" && CGO_ENABLED=0 nice go build -mod=readonly -trimpath -tags "$tags" \
             -ldflags "-s -w $variables" -o "$built.$$" "$package")
         mv "$built.$$" "$built"

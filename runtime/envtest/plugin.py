@@ -10,8 +10,7 @@ that in real or in virtual time. `--cluster=real` starts etcd and kube-apiserver
 each test its own connections. What a test creates in its `namespace` doesn't disturb others on either; what is outside of
 namespaces, CRDs too, stays with the real one until the end. Tests in virtual time are skipped there: the real one's time is real.
 
-The fixtures are asynchronous, and therefore want pytest-asyncio. pytest loads this module wherever the package is installed, so
-it imports the rest only when a test asks for it.
+The fixtures are asynchronous, and therefore want pytest-asyncio. pytest loads this module wherever the package is installed.
 """
 
 from __future__ import annotations
@@ -22,10 +21,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from controller_runtime.envtest import Cluster
-    from controller_runtime.envtest.binaryplane import ControlPlane
+from controller_runtime.api.k8s import Namespace
+from controller_runtime.api.meta import ObjectMeta
+from controller_runtime.api.resource import ObjectKey
+from controller_runtime.client.live import LiveClient
+from controller_runtime.clock import LoopClock, SystemClock
+from controller_runtime.envtest.binarycluster import BinaryCluster
+from controller_runtime.envtest.binaryplane import ControlPlane
+from controller_runtime.envtest.cluster import EmbeddedCluster
+from controller_runtime.envtest.contract import Cluster
 
+if TYPE_CHECKING:
     async_fixture = pytest.fixture
 else:
     try:
@@ -58,7 +64,6 @@ def control_plane(pytestconfig: pytest.Config) -> Iterator[ControlPlane | None]:
     if pytestconfig.getoption("--cluster") == "embedded":
         yield None
         return
-    from controller_runtime.envtest.binaryplane import ControlPlane
 
     async def start() -> ControlPlane:
         plane = await ControlPlane.start()
@@ -75,9 +80,6 @@ def control_plane(pytestconfig: pytest.Config) -> Iterator[ControlPlane | None]:
 @async_fixture
 async def cluster(control_plane: ControlPlane | None) -> AsyncIterator[Cluster]:
     """The cluster that `--cluster` names."""
-    from controller_runtime.clock import LoopClock, SystemClock
-    from controller_runtime.envtest import BinaryCluster, EmbeddedCluster
-
     virtual = getattr(asyncio.get_running_loop(), "virtual_time", False)
     if control_plane is None:
         async with EmbeddedCluster(clock=LoopClock() if virtual else SystemClock(), http=True) as embedded:
@@ -92,11 +94,6 @@ async def cluster(control_plane: ControlPlane | None) -> AsyncIterator[Cluster]:
 @async_fixture
 async def namespace(cluster: Cluster) -> AsyncIterator[str]:
     """The name of a fresh namespace, deleted after the test."""
-    from controller_runtime.api.k8s import Namespace
-    from controller_runtime.api.meta import ObjectMeta
-    from controller_runtime.api.resource import ObjectKey
-    from controller_runtime.client import LiveClient
-
     client = LiveClient(cluster.transport, field_manager="envtest")
     made = await client.create(Namespace(metadata=ObjectMeta(generate_name="test-")))
     yield made.metadata.name

@@ -117,4 +117,5 @@ def test_wheel_has_everything_that_is_imported_here(distributions: tuple[Path, P
 def test_wheel_brings_the_pytest_plugin(distributions: tuple[Path, Path, Path]) -> None:
     wheel = zipfile.ZipFile(distributions[1])
     (entries,) = [name for name in wheel.namelist() if name.endswith("/entry_points.txt")]
-    assert "[pytest11]\ncontroller_runtime_envtest = controller_runtime.envtest.plugin\n" in wheel.read(entries).decode()
+    text = wheel.read(entries).decode()
+    assert "[pytest11]\ncontroller_runtime_envtest = controller_runtime.envtest.plugin\n" in text

@@ -17,14 +17,15 @@ end of the higher FIFO and keeps its place in the lower one; whichever comes up 
 is recognised as stale by identity.
 
 Concurrency: every method but `get` and `drain` is synchronous and must be called from the loop in which the queue was made
-(other threads use `add_threadsafe`). No task runs per key: delays share one timer. They end at whole milliseconds, the
-nearest to what was asked for (event loops tell time no finer); keys that become due together share one entry of the heap,
-so that it stays small however many keys wait. Deletion is lazy.
+(other threads use `add_threadsafe`). No task runs per key: delays share one timer. They end at whole milliseconds, never
+before what was asked for; keys that become due together share one entry of the heap, so that it stays small however many
+keys wait. Deletion is lazy.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter, deque
 from collections.abc import Hashable
 from heapq import heappop, heappush
@@ -45,6 +46,7 @@ LOW_PRIORITY: Final = -100
 
 _MANY_LEVELS: Final = 8  # beyond this, levels that are empty are dropped when a new one is made
 _TICKS: Final = 1000  # in a second: delays end at whole ones
+_NOISE: Final = 0.001  # of a tick: less is what floating-point numbers add, and no time
 _SLACK: Final = 64  # stale slots that are tolerated before all are looked through, on top of one per delayed key
 
 
@@ -372,7 +374,8 @@ class WorkQueue(Generic[K]):
                 return
         item = Item(key, priority, deadline)  # its time is the loop's until it is due
         self._delayed[key] = item
-        tick = round(deadline * _TICKS)
+        # Rounded up: whoever is woken early asks for the rest of the delay at once, and so in a circle.
+        tick = math.ceil(deadline * _TICKS - _NOISE)
         together = self._due.get(tick)
         if together is not None:
             together.append(item)
@@ -407,7 +410,7 @@ class WorkQueue(Generic[K]):
     def _release_due(self) -> None:
         self._timer = None
         now, measured = self._loop.time(), self._now()
-        reached = round(now * _TICKS)
+        reached = math.floor(now * _TICKS + _NOISE)
         while self._ticks and self._ticks[0] <= reached:
             together = self._due.pop(heappop(self._ticks))
             self._slots -= len(together)

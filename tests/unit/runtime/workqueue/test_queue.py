@@ -181,13 +181,13 @@ class TestDelays:
 
     async def test_a_delay_ends_at_the_next_millisecond_together_with_others(self) -> None:
         queue = make_queue()
-        for number in range(1, 1000):
+        for number in range(10, 1000):
             queue.add(str(number), after=1 + number / 1_000_000)
-        assert len(queue._ticks) <= 2
+        assert len(queue._ticks) == 1
         await asyncio.sleep(1)
         assert len(queue) == 0
         async with asyncio.timeout(60):
-            while len(queue) < 999:
+            while len(queue) < 990:
                 await asyncio.sleep(0.0001)
         assert now() == pytest.approx(1.001, abs=0.0002)
 

@@ -17,8 +17,9 @@ from controller_runtime.cache import Cache, CacheEvent
 from controller_runtime.reconcile import Context, Request, Requeue
 from controller_runtime.task import Node as Pipeline
 from controller_runtime.task import ReportStore, Runner, TaskMetrics, block, if_, if_break, if_not
-from tikv_operator.api import Cluster, TiKV
-from tikv_operator.common.membership import declare, member_keys, members
+from tikv_operator.api import Cluster, TiKV, TiKVGroup
+from tikv_operator.common.keys import ANNOTATION_PAUSED, LABEL_GROUP
+from tikv_operator.common.membership import CLUSTER_INDEX, cluster_key, declare, member_keys, members
 from tikv_operator.common.metrics import InstanceMetrics
 from tikv_operator.common.settings import Settings
 from tikv_operator.pdclient import PDClients
@@ -90,7 +91,7 @@ def controller(
     manager: Manager, pds: PDClients, settings: Settings, *, metrics: TaskMetrics, reports: ReportStore
 ) -> Controller:
     """Wire the controller: what feeds it, what it needs, and how it fails."""
-    declare(manager.cache, TiKV, Cluster, Pod, ConfigMap, PersistentVolumeClaim, ControllerRevision)
+    declare(manager.cache, TiKV, TiKVGroup, Cluster, Pod, ConfigMap, PersistentVolumeClaim, ControllerRevision)
     manager.cache.declare(Node, metadata_only=True)
     instances = InstanceMetrics(manager.registry)
     disruption = asyncio.Lock()
@@ -130,6 +131,7 @@ def controller(
         .owns(ConfigMap)
         .owns(PersistentVolumeClaim)
         .watches(Cluster, members(manager.cache, TiKV), cluster_changed)
+        .watches(TiKVGroup, _tikvs_of_group(manager.cache), pause_changed)
         .watches_source(pds.source())
         .watches_source(pds.cluster_source(_tikvs_of(manager.cache)))
     )
@@ -147,6 +149,13 @@ def cluster_changed(event: CacheEvent) -> bool:
     return _concerns(old) != _concerns(new)
 
 
+def pause_changed(event: CacheEvent) -> bool:
+    """A group was paused, or is so no longer. Everything else of a group reaches its TiKVs through their specs."""
+    if event.old is None or event.new is None:
+        return False
+    return event.old.meta.annotations.get(ANNOTATION_PAUSED) != event.new.meta.annotations.get(ANNOTATION_PAUSED)
+
+
 def _concerns(cluster: Cluster) -> tuple[object, ...]:
     status = cluster.status
     return (
@@ -155,6 +164,18 @@ def _concerns(cluster: Cluster) -> tuple[object, ...]:
         status.pd if status is not None else None,
         status.id if status is not None else "",
     )
+
+
+def _tikvs_of_group(cache: Cache) -> Callable[[CacheEvent], Iterable[ObjectKey]]:
+    """Return what names the TiKVs of a group, given an event of the group."""
+
+    def named(event: CacheEvent) -> Iterable[ObjectKey]:
+        for cluster in cluster_key(event):
+            for entry in cache.entries(TiKV, namespace=cluster.namespace, index=(CLUSTER_INDEX, cluster.name)):
+                if entry.meta.labels.get(LABEL_GROUP) == event.key.name:
+                    yield entry.key
+
+    return named
 
 
 def _tikvs_of(cache: Cache) -> Callable[[ObjectKey], Iterable[ObjectKey]]:

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from controller_runtime.api import ObjectKey, parse_time
 from controller_runtime.api.k8s import ControllerRevision, Pod
 from controller_runtime.client import Invalid, NotFound, Preconditions, merge_patch
 from controller_runtime.task import Result, complete, retry, task, wait
-from tikv_operator.api import TiKV
-from tikv_operator.common import names
 from tikv_operator.common.keys import LABEL_INSTANCE_REVISION, LABEL_STORE_ID
-from tikv_operator.common.membership import CLUSTER_INDEX
-from tikv_operator.common.pods import is_terminating, not_running_detail, ready_since
-from tikv_operator.pdclient import PDError, PDHandle, PDSnapshot
+from tikv_operator.common.pods import not_running_detail
 from tikv_operator.tikv import paths
-from tikv_operator.tikv.health import assess
 from tikv_operator.tikv.pod import grace_period, render_pod
-from tikv_operator.tikv.stores import find_store
-from tikv_operator.tikv.tasks import store_labels
+from tikv_operator.tikv.tasks import disruption, store_labels
 from tikv_operator.tikv.tasks.state import TiKVContext
 from tikv_operator.tikv.template import TemplateKeys, reloadable, template_keys
 
 __all__ = ["pod", "suspend"]
-
-_LOST: Final = "Disconnected"
-"""PD's name for the state of a store whose heartbeats are missing since less than half an hour."""
-_GIVEN_UP: Final = "Down"
-"""PD's name for the state of a store whose heartbeats are missing for longer: its peers are being replaced."""
 
 
 @task("Pod")
@@ -104,16 +93,21 @@ async def _recreate(ctx: TiKVContext, current: Pod) -> Result:
         if ctx.pd_lost:
             ctx.problem("WaitingForPD", message)
         return wait(message)
+    if await disruption.group_is_paused(ctx):
+        ctx.evict_leaders = False
+        message = "pod must be recreated, but its group is paused"
+        ctx.problem("GroupPaused", message)
+        return wait(message)  # the end of the pause is an event
     ctx.pd.hurry()
-    trouble = await _down_elsewhere(ctx, ctx.pd)
+    trouble = await disruption.at_first(ctx, ctx.pd)
     if trouble:
         return _wait_for_peers(ctx, trouble)
     state = ctx.eviction()
     if not state.over:
         message = "pod must be recreated when its leaders are evicted"
         return wait(message) if state.left is None else retry(state.left, message)
-    async with ctx.disruption:  # so that of two that look at each other one sees that the other goes
-        trouble = await _resting_elsewhere(ctx, ctx.pd)
+    async with ctx.disruption:
+        trouble = await disruption.finally_(ctx, ctx.pd)
         if trouble:
             return _wait_for_peers(ctx, trouble)
         if state.timed_out:
@@ -133,43 +127,6 @@ def _wait_for_peers(ctx: TiKVContext, trouble: str) -> Result:
     message = f"pod must be recreated, but {trouble}"
     ctx.problem("WaitingForPeers", message)
     return retry(ctx.settings.requeue, message)
-
-
-async def _resting_elsewhere(ctx: TiKVContext, pd: PDHandle) -> str:
-    """Return which other TiKV of the cluster, of whatever group, holds data and doesn't serve it now; empty if all do.
-
-    PD notices only after a while that a store is gone; the pods tell at once.
-    """
-    snapshot = pd.snapshot or PDSnapshot()
-    cluster = ctx.cluster.metadata.name
-    for other in await ctx.client.list(TiKV, namespace=ctx.key.namespace, index=(CLUSTER_INDEX, cluster)):
-        store = find_store(snapshot, other, ctx.cluster)
-        if other.key == ctx.key or store is None or store.tombstone or store.state_name == _GIVEN_UP:
-            continue
-        pod = await ctx.client.find(Pod, ObjectKey(other.key.namespace, names.tikv_pod_name(other.key.name)))
-        health = assess(store, pod, ready_api=False, settings=ctx.settings, now=ctx.now)
-        if is_terminating(pod) or ready_since(pod) is None or health.unseen:
-            return f"{other.key.name} does not serve"
-    return ""
-
-
-async def _down_elsewhere(ctx: TiKVContext, pd: PDHandle) -> str:
-    """Return why the cluster cannot spare this store now; empty if it can.
-
-    PD calls a peer down only after minutes. A store that it has lost sight of since then is seen in the snapshot; one that it
-    has given up ("Down") has no peers left that matter, or they are counted.
-    """
-    own = ctx.store.id if ctx.store is not None else ""
-    stores = pd.snapshot.stores.values() if pd.snapshot is not None else ()
-    lost = sorted(store.address for store in stores if store.state_name == _LOST and store.id != own)
-    if lost:
-        return f"another store is disconnected: {', '.join(lost)}"
-    try:
-        down = await pd.client.down_peers()
-    except PDError as error:
-        return f"pd does not tell which peers are down: {error.message}"
-    count = down.elsewhere(own)
-    return f"{count} regions have a down peer on another store" if count else ""
 
 
 async def _change_in_place(ctx: TiKVContext, current: Pod, expected: Pod) -> Result:

@@ -29,8 +29,8 @@ demo: $(STAMP) ## Create, scale, roll and delete a TiKV cluster on an embedded A
 test: $(STAMP) ## Run the whole fast test suite
 	$(BIN)/python -m pytest --numprocesses auto
 
-test-real: $(STAMP) envtest-binaries ## Run the conformance suite and the operator on the real kube-apiserver and PD
-	$(BIN)/python -m pytest --cluster=real --numprocesses auto tests/conformance tests/real
+test-real: $(STAMP) envtest-binaries ## Run what needs a cluster on the real kube-apiserver, and the operator with the real PD
+	$(BIN)/python -m pytest --cluster=real --numprocesses auto tests/conformance tests/real examples
 
 check: $(STAMP) ## Format and lint checks, strict types, layers
 	$(BIN)/ruff format --check .

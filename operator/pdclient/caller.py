@@ -14,6 +14,7 @@ from typing import Final, TypeVar, final
 
 import msgspec
 
+from controller_runtime.clock import timer
 from tikv_operator.pdclient.errors import PDError, PDNotBootstrapped, PDNotFound, PDUnexpectedAnswer, PDUnreachable
 from tikv_operator.pdclient.metrics import PDMetrics
 from tikv_operator.pdclient.requester import PDRequester, PDResponse
@@ -26,6 +27,9 @@ _NOT_BOOTSTRAPPED: Final = b"TiKV cluster not bootstrapped"
 _OVERLOADED: Final = frozenset({429, 502, 503, 504})
 _ATTEMPTS: Final = 3
 _FIRST_RETRY: Final = 0.1  # seconds; doubles with each further one
+_SHARE: Final = (
+    0.8  # of a call's time that one server may be silent; then the requester moves on, and a read is asked there
+)
 _QUOTED_BODY: Final = 1024  # characters of an error answer that go into the message
 
 
@@ -72,8 +76,8 @@ class PDCaller:
         Raises:
             PDError: of the kind that fits.
         """
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        now = timer()
+        started = now()
         result = "cancelled"
         try:
             response = await self._exchange(method, path, params=params, body=body, base=base)
@@ -86,7 +90,7 @@ class PDCaller:
             raise
         finally:
             if self._metrics is not None:
-                self._metrics.observe(endpoint, result, loop.time() - started)
+                self._metrics.observe(endpoint, result, now() - started)
         return answer
 
     async def _exchange(
@@ -103,7 +107,7 @@ class PDCaller:
                 left = deadline - loop.time()
                 async with asyncio.timeout(left):
                     response = await self._requester.request(
-                        method, path, params=params, body=body, timeout=left, base=base
+                        method, path, params=params, body=body, timeout=left * _SHARE, base=base
                     )
                 if last or not read_only or response.status not in _OVERLOADED or loop.time() + pause >= deadline:
                     return response

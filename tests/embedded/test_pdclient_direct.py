@@ -135,6 +135,20 @@ async def test_pd_accepts_and_says_nothing() -> None:
     assert raised.value.sent
 
 
+async def test_a_read_is_asked_again_elsewhere_when_a_server_accepts_and_says_nothing() -> None:
+    released = asyncio.Event()
+
+    async def hang(_: web.Request) -> web.StreamResponse:
+        await released.wait()
+        return web.Response()
+
+    async with PD(hang).serving() as silent, PD().serving() as healthy:
+        async with client_of(silent.url, healthy.url, timeout=2.0) as client:
+            assert await client.cluster_id() == "7"
+            assert (len(silent.seen), len(healthy.seen)) == (1, 1)
+        released.set()
+
+
 async def test_pd_stops_in_the_middle_of_its_answer() -> None:
     async def half(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "1000"})

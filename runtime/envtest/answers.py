@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from controller_runtime.envtest.status import StatusError
+from controller_runtime.envtest.users import User
 from controller_runtime.envtest.watching import Watch
 
 __all__ = ["Answer", "Call", "ProxyAnswer", "WatchAnswer", "answer_json", "answer_status"]
@@ -18,7 +19,7 @@ __all__ = ["Answer", "Call", "ProxyAnswer", "WatchAnswer", "answer_json", "answe
 class Call:
     """One request. The path is as sent (still quoted), the query is decoded, header names are lower case.
 
-    With `as_of` reads see the objects as they were at that version.
+    With `as_of` reads see the objects as they were at that version. Without a `user` it is an administrator's.
     """
 
     method: str
@@ -27,6 +28,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     as_of: int | None = None
+    user: User | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,12 +27,13 @@ from controller_runtime.envtest.fieldset import (
     paths_of,
     plus,
     union,
+    walked,
 )
 from controller_runtime.envtest.mergetypes import MergeType
 from controller_runtime.envtest.status import Cause, StatusError
 from controller_runtime.envtest.storage import Json
 
-__all__ = ["Manager", "Managers", "apply", "decode_managers", "encode_managers", "own_changes"]
+__all__ = ["Manager", "Managers", "apply", "before_first_apply", "decode_managers", "encode_managers", "own_changes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +112,18 @@ def encode_managers(managers: Managers) -> list[Json]:
             "manager": manager.name,
             "operation": manager.operation,
             "apiVersion": manager.api_version,
-            "time": owned.time,
+            **({"time": owned.time} if owned.time else {}),
             "fieldsType": "FieldsV1",
             "fieldsV1": owned.fields,
             **({"subresource": manager.subresource} if manager.subresource else {}),
         }
         for manager, owned in order
     ]
+
+
+def before_first_apply(live: Json, api_version: str, shape: MergeType, now: str) -> Managers:
+    """The managers of an object that has none when it is applied first: one that owns everything by a plain write."""
+    return own_changes({}, live, {}, Manager("before-first-apply", "Update", api_version), shape, now)
 
 
 def own_changes(old: Json, new: Json, managers: Managers, writer: Manager, shape: MergeType, now: str) -> Managers:
@@ -206,31 +212,33 @@ def _merge(live: Any, config: Any, shape: MergeType) -> Any:
 
 
 def _merge_lists(live: list[Any], config: list[Any], shape: MergeType) -> list[Any]:
-    """Merge item by item: the configuration's order rules, items that only `live` has keep their place before the next
-    common one."""
-    wanted = {element_of(shape, item): item for item in config}
-    present = [(element_of(shape, item), item) for item in live]
-    by_element = dict(present)
+    """Merge item by item. The configuration's order rules; an item that only `live` has stays behind the common one that
+    it followed [structured-merge-diff]."""
+    theirs = {element_of(shape, item): item for item in live}
+    ours = {element_of(shape, item): item for item in config}
+    left, right = list(theirs), list(ours)
+    common = [element for element in right if element in theirs]
     merged: list[Any] = []
-    done: set[str] = set()
-    position = 0
+    taken: set[str] = set()
 
-    def take_foreign() -> None:
-        nonlocal position
-        while position < len(present):
-            element, item = present[position]
-            if element in wanted and element not in done:
-                return
-            if element not in done:
-                merged.append(item)
-                done.add(element)
-            position += 1
+    def take(element: str) -> None:
+        taken.add(element)
+        if element in common:
+            common.remove(element)
+        if element not in ours:
+            merged.append(theirs[element])
+        elif element not in theirs:
+            merged.append(ours[element])
+        else:
+            merged.append(_merge(theirs[element], ours[element], shape.item))
 
-    for element, item in wanted.items():
-        take_foreign()
-        merged.append(_merge(by_element[element], item, shape.item) if element in by_element else item)
-        done.add(element)
-    take_foreign()
+    while left or right:
+        if left and left[0] not in ours:
+            take(left.pop(0))
+        elif left and (left[0] in taken or (right and left[0] != right[0] and common and left[0] != common[0])):
+            left.pop(0)
+        elif right:
+            take(right.pop(0))
     return merged
 
 
@@ -241,7 +249,7 @@ def _prune(merged: Json, last: FieldSet, owned: list[FieldSet], shape: MergeType
         keep = union(keep, plus(fields, _enclosing(fields, shape)))
     doomed: Json = {}
     for path in paths_of(plus(last, _enclosing(last, shape))):
-        if not contains(keep, path):
+        if path not in _UNOWNED and not contains(keep, path):
             node = doomed
             for element in path:
                 node = node.setdefault(element, {})
@@ -299,14 +307,18 @@ def _without(value: Any, doomed: Json, shape: MergeType) -> Any:
 
 
 def _conflict(conflicts: list[tuple[Manager, Path]]) -> StatusError:
-    causes = [Cause(path_text(path), f"conflict with {manager}", "FieldManagerConflict") for manager, path in conflicts]
-    if len(conflicts) == 1:
-        manager, path = conflicts[0]
-        message = f"Apply failed with 1 conflict: conflict with {manager}: {path_text(path)}"
+    """The managers in the order of their names; the fields as a set of paths is walked, members before what is below."""
+    by_manager: dict[Manager, FieldSet] = {}
+    for manager, path in conflicts:
+        by_manager[manager] = plus(by_manager.get(manager, {}), [path])
+    causes: list[Cause] = []
+    lines: list[str] = []
+    for manager in sorted(by_manager, key=str):
+        paths = [path_text(path) for path in walked(by_manager[manager])]
+        causes += [Cause(path, f"conflict with {manager}", "FieldManagerConflict") for path in paths]
+        lines += [f"conflicts with {manager}:", *(f"- {path}" for path in paths)]
+    if len(causes) == 1:
+        message = f"Apply failed with 1 conflict: {causes[0].message}: {causes[0].field}"
     else:
-        lines: list[str] = []
-        for manager in sorted({manager for manager, _ in conflicts}, key=str):
-            lines.append(f"conflicts with {manager}:")
-            lines += [f"- {path_text(path)}" for owner, path in conflicts if owner == manager]
-        message = f"Apply failed with {len(conflicts)} conflicts: " + "\n".join(lines)
+        message = f"Apply failed with {len(causes)} conflicts: " + "\n".join(lines)
     return StatusError(409, "Conflict", message, details={"causes": [cause.to_dict() for cause in causes]})

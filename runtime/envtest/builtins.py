@@ -15,7 +15,7 @@ from controller_runtime.envtest import builtindefaults as rules
 from controller_runtime.envtest import eventviews
 from controller_runtime.envtest.builtinschema import builtin_schema
 from controller_runtime.envtest.builtinstrategy import BuiltinStrategy, Defaults, Rules
-from controller_runtime.envtest.kinds import Kind, Strategy
+from controller_runtime.envtest.kinds import ALL_VERBS, Kind, Strategy
 from controller_runtime.envtest.poddefaults import pod_defaults, pod_rules
 from controller_runtime.envtest.selection import FieldValue, field_at
 from controller_runtime.envtest.storage import Storage
@@ -27,12 +27,15 @@ _POD_SUBRESOURCES = frozenset(
     ("status", "eviction", "binding", "ephemeralcontainers", "log", "exec", "attach", "portforward", "proxy")
 )
 _POD_FIELDS = (
+    "spec.hostNetwork",
     "spec.nodeName",
     "spec.restartPolicy",
     "spec.schedulerName",
     "spec.serviceAccountName",
     "status.phase",
     "status.podIP",
+    "status.podIPs",
+    "status.nominatedNodeName",
 )
 
 
@@ -49,6 +52,7 @@ def builtin_kinds(storage: Storage, crd_strategy: Strategy) -> list[Kind]:
             columns=columns.NAMESPACE,
             fields=_fields("status.phase"),
             returns_deleted=True,
+            verbs=ALL_VERBS - {"deletecollection"},
         ),
         _kind(
             k8s.Pod,
@@ -58,7 +62,7 @@ def builtin_kinds(storage: Storage, crd_strategy: Strategy) -> list[Kind]:
             defaults=pod_defaults,
             rules=pod_rules,
             columns=columns.POD,
-            fields=_fields(*_POD_FIELDS),
+            fields={**_fields(*_POD_FIELDS), "spec.hostNetwork": _host_network, "status.podIPs": _pod_ips},
             generation=True,
             graceful=True,
             returns_deleted=True,
@@ -73,6 +77,7 @@ def builtin_kinds(storage: Storage, crd_strategy: Strategy) -> list[Kind]:
             columns=columns.SERVICE,
             fields=_fields("spec.clusterIP", "spec.type"),
             returns_deleted=True,
+            create_on_update=True,
         ),
         _kind(k8s.ConfigMap, short=("cm",), rules=rules.config_map_rules, columns=columns.CONFIG_MAP),
         _kind(
@@ -82,7 +87,13 @@ def builtin_kinds(storage: Storage, crd_strategy: Strategy) -> list[Kind]:
             columns=columns.SECRET,
             fields=_fields("type"),
         ),
-        _kind(k8s.ServiceAccount, short=("sa",), columns=columns.SERVICE_ACCOUNT, returns_deleted=True),
+        _kind(
+            k8s.ServiceAccount,
+            short=("sa",),
+            subresources=frozenset(("token",)),
+            columns=columns.SERVICE_ACCOUNT,
+            returns_deleted=True,
+        ),
         _kind(
             k8s.PersistentVolumeClaim,
             short=("pvc",),
@@ -113,6 +124,7 @@ def builtin_kinds(storage: Storage, crd_strategy: Strategy) -> list[Kind]:
             short=("ev",),
             columns=columns.EVENT,
             fields=eventviews.CORE_FIELDS,
+            create_on_update=True,
             storage=eventviews.STORAGE,
             from_storage=eventviews.to_core,
             to_storage=eventviews.from_core,
@@ -122,10 +134,11 @@ def builtin_kinds(storage: Storage, crd_strategy: Strategy) -> list[Kind]:
             short=("ev",),
             columns=columns.NEW_EVENT,
             fields=eventviews.FIELDS,
+            create_on_update=True,
             storage=eventviews.STORAGE,
         ),
         _kind(k8s.ControllerRevision, rules=rules.revision_rules, columns=columns.REVISION),
-        _kind(k8s.Lease, columns=columns.LEASE, unconditional_update=False),
+        _kind(k8s.Lease, columns=columns.LEASE, unconditional_update=False, create_on_update=True),
         _kind(
             k8s.StorageClass,
             short=("sc",),
@@ -159,6 +172,7 @@ def builtin_kinds(storage: Storage, crd_strategy: Strategy) -> list[Kind]:
                 resource=Resource(_RBAC, "v1", name, plural, namespaced=namespaced),
                 columns=columns.CREATED_AT,
                 strategic=True,
+                create_on_update=True,
             )
             for name, plural, namespaced in (
                 ("Role", "roles", True),
@@ -196,6 +210,14 @@ def _kind(
 
 def _fields(*paths: str) -> dict[str, FieldValue]:
     return {path: field_at(path) for path in paths}
+
+
+def _host_network(obj: dict[str, Any]) -> str:
+    return "true" if obj.get("spec", {}).get("hostNetwork") else "false"
+
+
+def _pod_ips(obj: dict[str, Any]) -> str:
+    return ",".join(entry.get("ip", "") for entry in obj.get("status", {}).get("podIPs") or ())
 
 
 def _unschedulable(obj: dict[str, Any]) -> str:

@@ -13,7 +13,8 @@ from typing import Any, Final
 from controller_runtime.api.meta import Object
 from controller_runtime.api.quantity import canonical_quantity
 from controller_runtime.envtest.builtinschema import builtin_schema
-from controller_runtime.envtest.schema import Node, compile_schema, json_type, prune, type_fits
+from controller_runtime.envtest.jsontypes import json_type
+from controller_runtime.envtest.schema import Node, compile_schema, prune, type_fits
 from controller_runtime.envtest.status import Cause, bad_request
 from controller_runtime.envtest.storage import Json
 

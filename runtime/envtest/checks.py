@@ -6,7 +6,7 @@ Every check is a plain function that returns nothing, or raises the StatusError 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from controller_runtime.api.resource import ObjectKey, Resource
@@ -20,19 +20,26 @@ from controller_runtime.envtest.status import (
     forbidden,
     invalid,
     not_found,
-    precondition_failed,
 )
 from controller_runtime.envtest.storage import Json, Storage, Stored
+from controller_runtime.envtest.users import User
 
 __all__ = [
     "WriteOptions",
     "check_applied_fields",
     "check_home",
-    "check_preconditions",
+    "check_uid",
     "check_unknown_fields",
     "check_url",
+    "check_valid",
+    "check_version",
 ]
 
+_FOLDERS: Final = {
+    "nodes": "minions",
+    "services": "services/specs",
+    "customresourcedefinitions": "apiextensions.k8s.io/customresourcedefinitions",
+}
 _NAMESPACES: Final = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
 
 
@@ -42,6 +49,7 @@ class WriteOptions:
 
     Attributes:
         validation: what happens to unknown fields: `Ignore`, `Warn` or `Strict`.
+        user: who writes; None for the cluster itself.
         warnings: collects what the answer's Warning headers say.
     """
 
@@ -49,32 +57,49 @@ class WriteOptions:
     dry_run: bool = False
     force: bool = False
     validation: str = "Warn"
+    user: User | None = None
     warnings: list[str] = field(default_factory=list)
 
 
 def check_url(key: ObjectKey, metadata: Json) -> None:
     """An object goes where its name says."""
     name, namespace = metadata.get("name", ""), metadata.get("namespace", "")
+    if not name:
+        raise bad_request(f"the name of the object ({key.name} based on URL) was undeterminable: name must be provided")
     if name != key.name:
         raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({key.name})")
     if namespace and key.namespace and namespace != key.namespace:
-        raise bad_request(
-            f"the namespace of the object ({namespace}) does not match the namespace on the URL ({key.namespace})"
-        )
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
 
 
-def check_preconditions(kind: Kind, stored: Stored, metadata: Json) -> None:
-    """The version and uid that an update names must be those of the stored object."""
+def check_version(kind: Kind, stored: Stored, metadata: Json) -> None:
+    """The version that an update names must be that of the stored object."""
     version = metadata.get("resourceVersion")
     if not version or version == "0":
         if not kind.unconditional_update:
             message = "Invalid value: 0: must be specified for an update"
-            raise invalid(kind.resource, stored.key.name, [Cause("metadata.resourceVersion", message)])
+            plural = replace(kind.resource, kind=kind.resource.plural)
+            raise invalid(plural, stored.key.name, [Cause("metadata.resourceVersion", message)])
     elif version != stored.metadata["resourceVersion"]:
         raise conflict(kind.resource, stored.key.name)
+
+
+def check_uid(kind: Kind, stored: Stored, metadata: Json) -> None:
+    """The uid that an update names must be that of the stored object."""
     uid = metadata.get("uid")
     if uid and uid != stored.uid:
-        raise precondition_failed(kind.resource, stored.key.name, "uid", uid, stored.uid)
+        why = (
+            f"StorageError: invalid object, Code: 4, Key: {_storage_path(kind, stored.key)}, ResourceVersion: 0, "
+            f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {stored.uid}"
+        )
+        raise conflict(kind.resource, stored.key.name, why)
+
+
+def _storage_path(kind: Kind, key: ObjectKey) -> str:
+    """Where a real server keeps the object in etcd."""
+    resource = kind.resource
+    folder = f"{resource.group}/{resource.plural}" if kind.custom else _FOLDERS.get(resource.plural, resource.plural)
+    return "/".join(filter(None, ("/registry", folder, key.namespace, key.name)))
 
 
 def check_home(storage: Storage, kind: Kind, namespace: str, metadata: Json) -> None:
@@ -90,7 +115,7 @@ def check_home(storage: Storage, kind: Kind, namespace: str, metadata: Json) -> 
     if "deletionTimestamp" in home.metadata:
         message = f"unable to create new content in namespace {namespace} because it is being terminated"
         cause = Cause("metadata.namespace", f"namespace {namespace} is being terminated", "NamespaceTerminating")
-        raise forbidden(kind.resource, metadata.get("name", ""), message, [cause])
+        raise forbidden(kind.resource, metadata.get("name") or metadata.get("generateName", ""), message, [cause])
 
 
 def check_applied_fields(kind: Kind, config: Json) -> None:
@@ -104,6 +129,15 @@ def check_applied_fields(kind: Kind, config: Json) -> None:
             f"failed to create typed patch object ({name}; {kind.resource.api_version}, Kind={kind.resource.kind}): "
             + ", ".join(f".{path}: field not declared in schema" for path in unknown),
         )
+
+
+def check_valid(kind: Kind, name: str, causes: Iterable[Cause], options: WriteOptions) -> None:
+    """Refuse what is not valid; of what was so before is only warned."""
+    found = list(causes)
+    wrong = [cause for cause in found if not cause.warning]
+    if wrong:
+        raise invalid(kind.resource, name, wrong)
+    options.warnings += [cause.text for cause in found]
 
 
 def check_unknown_fields(kind: Kind, unknown: Iterable[str], options: WriteOptions) -> None:

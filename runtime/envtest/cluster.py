@@ -28,7 +28,7 @@ from controller_runtime.client.transport import Transport
 from controller_runtime.clock import Clock, SystemClock
 from controller_runtime.envtest.certificate import Certificate, make_certificate
 from controller_runtime.envtest.checks import WriteOptions
-from controller_runtime.envtest.clustersetup import service_account_token
+from controller_runtime.envtest.clustersetup import install_crds, service_account_token
 from controller_runtime.envtest.collector import CRDS
 from controller_runtime.envtest.contract import ADMINISTRATORS
 from controller_runtime.envtest.faults import Faults
@@ -77,6 +77,7 @@ class EmbeddedCluster:
         self._tls = tls
         self._certificate: Certificate | None = None
         self._token = secrets.token_urlsafe(32)
+        self.api.accounts.register(self._token, "admin", ADMINISTRATORS)
         self._proxy = ServiceProxy()
         self._watches = OpenWatches()
         self._faults = Faults(self.api.storage, self._watches, seed=seed)
@@ -104,7 +105,7 @@ class EmbeddedCluster:
 
     @property
     def token(self) -> str:
-        """The bearer token that HTTP requests must carry."""
+        """The bearer token of an administrator."""
         return self._token
 
     @property
@@ -142,12 +143,14 @@ class EmbeddedCluster:
     def kubeconfig(
         self, user: str = "admin", *, groups: Sequence[str] = ADMINISTRATORS, namespace: str = "default"
     ) -> str:
-        """Return a kubeconfig (YAML) for the HTTP address. Whoever has it may do everything: `groups` changes nothing.
+        """Return a kubeconfig (YAML) for the HTTP address, with a token of a user in these groups.
 
         Raises:
             RuntimeError: HTTP is not served.
         """
-        return self._kubeconfig(user, self._token, namespace)
+        token = secrets.token_urlsafe(32)
+        self.api.accounts.register(token, user, groups)
+        return self._kubeconfig(user, token, namespace)
 
     async def service_account_kubeconfig(self, name: str, *, namespace: str = "default") -> str:
         """Return a kubeconfig (YAML) with a token of a service account.
@@ -163,13 +166,12 @@ class EmbeddedCluster:
         return kubeconfig_text(self.url, authority, user, with_token(token), namespace=namespace)
 
     async def install_crds(self, *crds: dict[str, Any]) -> None:
-        """Create CustomResourceDefinitions, or replace the specs of those that exist; they are served at once.
+        """Create CustomResourceDefinitions, or change those that exist, as a user would: by server-side apply.
 
         Raises:
-            StatusError: one of them is not valid.
+            ApiError: one of them is not valid.
         """
-        for crd in crds:
-            self.install(crd)
+        await install_crds(self._transport, crds)
 
     def install(self, crd: dict[str, Any]) -> None:
         """Create a CustomResourceDefinition, or replace the spec of the one of that name; it is served at once.
@@ -203,7 +205,7 @@ class EmbeddedCluster:
             OSError: the port is taken.
         """
         if self._front is None:
-            front = HttpFront(self._gate, self._token)
+            front = HttpFront(self._gate, self.api.accounts)
             if self._tls and self._certificate is None:
                 self._certificate = make_certificate()
             await front.start(self._port, None if self._certificate is None else self._certificate.context)

@@ -158,6 +158,7 @@ class CustomKinds:
         if after is not None:
             for kind in custom_kinds(after.obj):
                 self._kinds.add(kind)
+                self._storage.table(kind.storage)  # its history begins now
 
 
 def custom_kinds(crd: Json) -> list[Kind]:
@@ -249,7 +250,7 @@ class CustomStrategy:
         if any(cause.reason in _BLOCKING for cause in causes):
             if self._node.has_rules:
                 message = (
-                    'Invalid value: "null": some validation rules were not checked because the object was invalid; '
+                    "Invalid value: null: some validation rules were not checked because the object was invalid; "
                     "correct the existing errors to complete validation"
                 )
                 causes.append(Cause("<nil>", message))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from controller_runtime.envtest.kinds import Kind, Kinds
+from controller_runtime.envtest.reviews import REVIEWS
 from controller_runtime.envtest.storage import Json
 
 __all__ = ["VERSION", "aggregated", "api_versions", "group", "groups", "resources"]
@@ -25,15 +26,13 @@ VERSION: Final[Json] = {
 }
 
 # Resources that only answer, and store nothing.
-_REVIEWS: Final = {
-    ("authorization.k8s.io", "v1"): ("SelfSubjectAccessReview", "selfsubjectaccessreviews"),
-    ("authentication.k8s.io", "v1"): ("SelfSubjectReview", "selfsubjectreviews"),
-}
+_REVIEW_GROUPS: Final = tuple(dict.fromkeys(group for group, _ in REVIEWS))
 # Subresources with a kind of their own: (group, version, kind, verbs).
 _FOREIGN: Final[dict[str, tuple[str, str, str, tuple[str, ...]]]] = {
     "scale": ("autoscaling", "v1", "Scale", ("get", "patch", "update")),
     "eviction": ("policy", "v1", "Eviction", ("create",)),
     "binding": ("", "v1", "Binding", ("create",)),
+    "token": ("authentication.k8s.io", "v1", "TokenRequest", ("create",)),
 }
 
 
@@ -57,8 +56,8 @@ def group(kinds: Kinds, name: str) -> Json | None:
 
 def _all_groups(kinds: Kinds) -> dict[str, list[str]]:
     found = kinds.groups()
-    for name, version in _REVIEWS:
-        found.setdefault(name, [version])
+    for name in _REVIEW_GROUPS:
+        found.setdefault(name, ["v1"])
     return found
 
 
@@ -75,9 +74,16 @@ def resources(kinds: Kinds, name: str, version: str) -> Json | None:
     for kind in kinds.in_version(name, version):
         listed.append(_resource(kind))
         listed += [_subresource(kind, subresource) for subresource in sorted(kind.subresources)]
-    if (name, version) in _REVIEWS:
-        review, plural = _REVIEWS[name, version]
-        listed.append({"name": plural, "singularName": "", "namespaced": False, "kind": review, "verbs": ["create"]})
+    for plural, review, namespaced in _reviews(name):
+        singular = review.lower()
+        entry = {
+            "name": plural,
+            "singularName": singular,
+            "namespaced": namespaced,
+            "kind": review,
+            "verbs": ["create"],
+        }
+        listed.append(entry)
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",
@@ -157,18 +163,22 @@ def _discovered(kinds: Kinds, name: str, version: str) -> list[Json]:
         if kind.subresources:
             entry["subresources"] = [_discovered_sub(kind, subresource) for subresource in sorted(kind.subresources)]
         listed.append(entry)
-    if (name, version) in _REVIEWS:
-        review, plural = _REVIEWS[name, version]
+    for plural, review, namespaced in _reviews(name):
         listed.append(
             {
                 "resource": plural,
                 "responseKind": _gvk(name, version, review),
-                "scope": "Cluster",
+                "scope": "Namespaced" if namespaced else "Cluster",
                 "singularResource": review.lower(),
                 "verbs": ["create"],
             }
         )
     return listed
+
+
+def _reviews(name: str) -> list[tuple[str, str, bool]]:
+    """The reviews of a group: plural, kind, and whether it is namespaced."""
+    return [(plural, kind, namespaced) for (group, plural), (kind, namespaced) in REVIEWS.items() if group == name]
 
 
 def _discovered_sub(kind: Kind, name: str) -> Json:

@@ -32,6 +32,7 @@ __all__ = [
     "paths_of",
     "plus",
     "union",
+    "walked",
 ]
 
 Path = tuple[str, ...]
@@ -159,6 +160,17 @@ def paths_of(fields: FieldSet, prefix: Path = ()) -> Iterator[Path]:
         if not below or _MEMBER in below:
             yield path
         yield from paths_of(below, path)
+
+
+def walked(fields: FieldSet, prefix: Path = ()) -> Iterator[Path]:
+    """Yield all members, those of one level in order and before what lies below any of them."""
+    elements = sorted(element for element in fields if element != _MEMBER)
+    for element in elements:
+        below = fields[element]
+        if not below or _MEMBER in below:
+            yield (*prefix, element)
+    for element in elements:
+        yield from walked(fields[element], (*prefix, element))
 
 
 def plus(fields: FieldSet, paths: Iterable[Path]) -> FieldSet:

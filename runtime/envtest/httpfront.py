@@ -1,6 +1,6 @@
 """HTTP(S) on loopback in front of the API server, for kubectl and everything else that speaks it.
 
-Thin by intention: read the request, check the bearer token, call `ApiServer.handle`, write the answer. A watch streams
+Thin by intention: read the request, see whose it is, call `ApiServer.handle`, write the answer. A watch streams
 its lines as they come and ends when the client goes away or the server stops.
 
 Concurrency: one task per connection, owned by aiohttp's runner; `stop` ends them all and waits for them.
@@ -8,9 +8,9 @@ Concurrency: one task per connection, owned by aiohttp's runner; `stop` ends the
 
 from __future__ import annotations
 
-import hmac
 import logging
 import ssl
+from collections.abc import Mapping
 from typing import Final, final
 
 from aiohttp import web
@@ -20,6 +20,7 @@ from controller_runtime.envtest.gate import Gate
 from controller_runtime.envtest.server import BODY_LIMIT
 from controller_runtime.envtest.status import StatusError, too_large, unauthorized
 from controller_runtime.envtest.streams import ConnectionDropped, OpenWatch
+from controller_runtime.envtest.users import ANONYMOUS, Accounts, User
 
 __all__ = ["HttpFront"]
 
@@ -32,12 +33,12 @@ class HttpFront:
     """Serves one API server on a loopback port.
 
     Args:
-        token: every request but the health checks must carry it as its bearer token.
+        accounts: know whose a request's bearer token is; one without a token is anonymous.
     """
 
-    def __init__(self, gate: Gate, token: str) -> None:
+    def __init__(self, gate: Gate, accounts: Accounts) -> None:
         self._gate = gate
-        self._expected = f"Bearer {token}".encode()
+        self._accounts = accounts
         self._runner: web.ServerRunner | None = None
         self.port = 0
 
@@ -79,8 +80,7 @@ class HttpFront:
         return _response(answer)
 
     async def _answer(self, request: web.BaseRequest) -> Answer | OpenWatch:
-        if not self._may_enter(request):
-            raise unauthorized()
+        user = self._user(request)
         if request.content_length is not None and request.content_length > BODY_LIMIT:
             raise too_large(BODY_LIMIT)
         body = await _read(request)
@@ -88,16 +88,26 @@ class HttpFront:
             method=request.method,
             path=request.url.raw_path,
             params=list(request.query.items()),
-            headers={name.lower(): value for name, value in request.headers.items()},
+            headers=_joined(request.headers),
             body=body,
+            user=user,
         )
         return await self._gate.answer(call)
 
-    def _may_enter(self, request: web.BaseRequest) -> bool:
-        if request.path in ("/healthz", "/livez", "/readyz"):
-            return True
-        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-        return hmac.compare_digest(given, self._expected)
+    def _user(self, request: web.BaseRequest) -> User:
+        """Whose request this is.
+
+        Raises:
+            StatusError: 401, the token is nobody's.
+        """
+        given = request.headers.get("Authorization", "")
+        if not given:
+            return ANONYMOUS
+        scheme, _, token = given.partition(" ")
+        user = self._accounts.user_of(token.strip()) if scheme.lower() == "bearer" else None
+        if user is None:
+            raise unauthorized()
+        return user
 
     async def _stream(self, request: web.BaseRequest, watch: OpenWatch) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": _JSON_STREAM, "Cache-Control": "no-cache, private"})
@@ -121,6 +131,15 @@ def _reset(request: web.BaseRequest) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=502)
+
+
+def _joined(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers by lower-case names; those that come several times as one, separated by commas."""
+    joined: dict[str, str] = {}
+    for name, value in headers.items():
+        name = name.lower()
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined
 
 
 def _response(answer: Answer) -> web.Response:

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from controller_runtime.api.resource import Resource
 from controller_runtime.envtest.mergetypes import DEDUCED, MergeType
-from controller_runtime.envtest.selection import FieldValue
+from controller_runtime.envtest.selection import NAME_FIELDS, FieldValue
 from controller_runtime.envtest.status import Cause
 from controller_runtime.envtest.storage import Json, ResourceId
 
-__all__ = ["Column", "Kind", "Kinds", "PlainStrategy", "ScalePaths", "Strategy", "version_order"]
+__all__ = ["ALL_VERBS", "Column", "Kind", "Kinds", "PlainStrategy", "ScalePaths", "Strategy", "version_order"]
+
+
+ALL_VERBS: Final = frozenset(("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,9 @@ class Kind:
         unconditional_update: whether an update may come without a resourceVersion.
         graceful: whether deletion has a grace period (pods).
         returns_deleted: whether a completed delete answers with the object instead of a Status.
-        fields: what field selectors may name, beside metadata.name and metadata.namespace.
+        fields: what field selectors may name beside the object's name and namespace.
         strategic: whether strategic merge patches are accepted (built-in kinds).
+        create_on_update: whether an update of what is not there creates it.
         read_schema: reads the OpenAPI schema when it is needed first.
     """
 
@@ -104,14 +108,13 @@ class Kind:
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     subresources: frozenset[str] = frozenset()
-    verbs: frozenset[str] = frozenset(
-        ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
-    )
+    verbs: frozenset[str] = ALL_VERBS
     generation: bool = False
     unconditional_update: bool = True
     graceful: bool = False
     returns_deleted: bool = False
     strategic: bool = False
+    create_on_update: bool = False
     strategy: Strategy = field(default_factory=PlainStrategy)
     scale: ScalePaths | None = None
     fields: Mapping[str, FieldValue] = field(default_factory=dict)
@@ -147,6 +150,24 @@ class Kind:
     def stored_as_served(self) -> bool:
         """Whether the storage form is this version's own form."""
         return self.from_storage is _same
+
+    @property
+    def custom(self) -> bool:
+        """Whether the kind comes from a CustomResourceDefinition."""
+        return not self.strategic
+
+    @property
+    def selectable(self) -> Mapping[str, FieldValue]:
+        """All that field selectors may name. Kinds with fields of their own drop the namespace if they have none."""
+        own = self.custom or bool(self.fields)
+        names = (name for name in NAME_FIELDS if name == "metadata.name" or self.resource.namespaced or not own)
+        return {**{name: NAME_FIELDS[name] for name in names}, **self.fields}
+
+    def unknown_field(self, path: str) -> str:
+        """What answers a field selector that names something else."""
+        if self.custom or self.fields:
+            return f"field label not supported: {path}"
+        return f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
     @property
     def has_status(self) -> bool:

@@ -9,17 +9,25 @@ from __future__ import annotations
 import base64
 import binascii
 from bisect import bisect_right
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import orjson
 
 from controller_runtime.api.resource import ObjectKey
+from controller_runtime.envtest.listoptions import ListOptions, read_version
 from controller_runtime.envtest.selection import Selection
 from controller_runtime.envtest.status import StatusError, bad_request, expired
 from controller_runtime.envtest.storage import Stored, Table, TooOld
 
-__all__ = ["Page", "list_page", "read_version", "version_not_reached"]
+__all__ = ["Page", "list_page", "version_not_reached"]
+
+_INCONSISTENT: Final = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without the "
+    "continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing "
+    "with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the "
+    "time the first chunk was returned and now may show up in the list."
+)
 
 
 @dataclass(slots=True)
@@ -32,48 +40,26 @@ class Page:
     remaining: int | None = None
 
 
-def read_version(text: str) -> int | None:
-    """Read a `resourceVersion` parameter; None for an empty one.
-
-    Raises:
-        StatusError: it is no version.
-    """
-    if not text:
-        return None
-    if not text.isdecimal():
-        raise bad_request(f"invalid resource version {text!r}: strconv.ParseUint: parsing {text!r}: invalid syntax")
-    return int(text)
-
-
-def list_page(current: int, table: Table, selection: Selection, params: Mapping[str, str]) -> Page:
+def list_page(current: int, table: Table, selection: Selection, options: ListOptions) -> Page:
     """Answer a list request, `current` being the server's version.
 
     Raises:
-        StatusError: 400 for parameters that contradict each other, 410 for a version that is too old, 504 for one that
+        StatusError: 400 for a version or a token that cannot be read, 410 for one that is too old, 504 for a version that
             the server has not reached.
     """
-    limit = _limit(params.get("limit", ""))
-    wanted = read_version(params.get("resourceVersion", ""))
-    match = params.get("resourceVersionMatch", "")
+    wanted = read_version(options.version)
+    limit = 0 if options.version == "0" else options.limit  # anything will do: it comes from the cache, in one piece
     after: ObjectKey | None = None
-    if params.get("continue"):
+    if options.token:
         if wanted:
             raise bad_request("specifying resource version is not allowed when using continue")
-        version, after = _read_token(params["continue"])
+        version, after = _read_token(options.token, selection.namespace)
         if version == -1:
             version = current
-    elif match == "Exact":
-        if not wanted:
-            raise _match_error("resourceVersionMatch=Exact is forbidden with an empty or zero resourceVersion")
+    elif wanted and (options.match == "Exact" or (limit and not options.match)):
         version = wanted
-    elif match in ("", "NotOlderThan"):
-        if match and wanted is None:
-            raise _match_error("resourceVersionMatch is forbidden unless resourceVersion is provided")
-        version = wanted if limit and wanted and not match else current
-        if wanted is not None and wanted > current:
-            raise version_not_reached(wanted, current)
     else:
-        raise _match_error(f"unsupported resourceVersionMatch: {match!r}")
+        version = max(wanted or 0, current)
     if version > current:
         raise version_not_reached(version, current)
     return _page(current, table, selection, version, limit, after)
@@ -88,14 +74,8 @@ def _page(current: int, table: Table, selection: Selection, version: int, limit:
         except TooOld:
             if after is None:
                 raise expired("The resourceVersion for the provided list is too old.") from None
-            message = (
-                "The provided continue parameter is too old to display a consistent list result. You can start a new "
-                "list without the continue parameter, or use the continue token in this response to retrieve the "
-                "remainder of the results. Continuing with the provided token results in an inconsistent list - "
-                "objects that were created, modified, or deleted between the time the first chunk was returned and "
-                "now may show up in the list."
-            )
-            raise expired(message, continue_token=_write_token(-1, after)) from None
+            fresh = _write_token(-1, after, selection.namespace)
+            raise expired(_INCONSISTENT, continue_token=fresh) from None
         keys = sorted(objects)
     start = bisect_right(keys, after) if after is not None else 0
     page = Page(version)
@@ -111,7 +91,7 @@ def _page(current: int, table: Table, selection: Selection, version: int, limit:
         if not selection.matches(stored):
             continue
         if len(page.items) == limit:
-            page.token = _write_token(version, page.items[-1].key)
+            page.token = _write_token(version, page.items[-1].key, selection.namespace)
             if selection.by_key_only:
                 page.remaining = sum(1 for key in keys[position:] if selection.matches(objects[key]))
             break
@@ -119,26 +99,32 @@ def _page(current: int, table: Table, selection: Selection, version: int, limit:
     return page
 
 
-def _limit(text: str) -> int:
-    if not text:
-        return 0
-    if not text.lstrip("-").isdecimal():
-        raise bad_request(f"invalid limit {text!r}")
-    return max(0, int(text))
-
-
-def _write_token(version: int, after: ObjectKey) -> str:
-    token = orjson.dumps({"v": "meta.k8s.io/v1", "rv": version, "start": list(after)})
+def _write_token(version: int, after: ObjectKey, namespace: str) -> str:
+    """A token in the form of a real server: the version, and the key after the collection's own that comes next."""
+    start = f"/{after.name}\0" if namespace else f"/{after.namespace}/{after.name}\0"
+    token = orjson.dumps({"v": "meta.k8s.io/v1", "rv": version, "start": start})
     return base64.urlsafe_b64encode(token).decode().rstrip("=")
 
 
-def _read_token(text: str) -> tuple[int, ObjectKey]:
+def _read_token(text: str, namespace: str) -> tuple[int, ObjectKey]:
     try:
-        token = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        namespace, name = token["start"]
-        return int(token["rv"]), ObjectKey(str(namespace), str(name))
-    except (binascii.Error, orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise bad_request(f"continue key is not valid: {error}") from error
+        token = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+        start = str(token["start"]).removesuffix("\0").removeprefix("/")
+        version = int(token["rv"])
+    except binascii.Error:
+        raise _bad_token("illegal base64 data at input byte 0") from None
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise _bad_token(str(error)) from error
+    if version == 0:
+        raise _bad_token("incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
+    if namespace:
+        return version, ObjectKey(namespace, start)
+    home, _, name = start.rpartition("/")
+    return version, ObjectKey(home, name)
+
+
+def _bad_token(why: str) -> StatusError:
+    return bad_request(f"invalid continue token: continue key is not valid: {why}")
 
 
 def version_not_reached(wanted: int, current: int) -> StatusError:
@@ -146,10 +132,5 @@ def version_not_reached(wanted: int, current: int) -> StatusError:
         "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
         "retryAfterSeconds": 1,
     }
-    message = f"Too large resource version: {wanted}, current: {current}"
+    message = f"Timeout: Too large resource version: {wanted}, current: {current}"
     return StatusError(504, "Timeout", message, details=details)
-
-
-def _match_error(why: str) -> StatusError:
-    message = f'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: {why}'
-    return StatusError(422, "Invalid", message)

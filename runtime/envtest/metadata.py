@@ -6,51 +6,26 @@ All functions are pure: they change only the object that they are given for that
 from __future__ import annotations
 
 import random
-import re
 import uuid
 from typing import Any, Final
 
 from controller_runtime.api.time import format_time
 from controller_runtime.envtest.equality import identical
 from controller_runtime.envtest.kinds import Kind
-from controller_runtime.envtest.status import Cause, bad_request
+from controller_runtime.envtest.status import bad_request
 from controller_runtime.envtest.storage import Json
 
 __all__ = [
     "check_shape",
     "complete_name",
+    "drop_unknown_fields",
     "give_identity",
     "keep_server_fields",
     "next_generation",
-    "validate_metadata",
-    "validate_metadata_update",
     "waits_for_content",
 ]
 
-_SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_DNS_1035: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-_QUALIFIED: Final = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
-_LABEL_VALUE: Final = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
-_PATH_SEGMENT: Final = re.compile(r"[^/%]+")
 _GENERATED: Final = "bcdfghjklmnpqrstvwxz2456789"
-_MAX_ANNOTATIONS: Final = 256 * 1024
-
-_SUBDOMAIN_RULE: Final = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
-    "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-)
-_LABEL_RULE: Final = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
-    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-)
-_1035_RULE: Final = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-    "'[a-z]([-a-z0-9]*[a-z0-9])?')"
-)
 
 
 def check_shape(kind: Kind, obj: Any) -> Json:
@@ -88,6 +63,17 @@ def check_shape(kind: Kind, obj: Any) -> Json:
     return obj
 
 
+_FIELDS: Final = frozenset(
+    (
+        *("name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation", "creationTimestamp"),
+        *("deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences", "finalizers"),
+        "managedFields",
+    )
+)
+_OWNER_FIELDS: Final = frozenset(("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"))
+_MANAGER_FIELDS: Final = frozenset(
+    ("manager", "operation", "apiVersion", "time", "fieldsType", "fieldsV1", "subresource")
+)
 _METADATA_TYPES: Final[dict[str, type]] = {
     "name": str,
     "generateName": str,
@@ -110,6 +96,21 @@ def _json_type(value: Any) -> str:
     return {int: "number", float: "number", list: "array", dict: "object"}.get(type(value), "value")
 
 
+def drop_unknown_fields(metadata: Json) -> list[str]:
+    """Drop the fields that no object's metadata has, and return their paths."""
+    unknown = [f"metadata.{name}" for name in metadata if name not in _FIELDS]
+    for owners, known in (("ownerReferences", _OWNER_FIELDS), ("managedFields", _MANAGER_FIELDS)):
+        for index, entry in enumerate(metadata.get(owners, ())):
+            if isinstance(entry, dict):
+                names = [name for name in entry if name not in known]
+                unknown += [f"metadata.{owners}[{index}].{name}" for name in names]
+                for name in names:
+                    del entry[name]
+    for path in unknown:
+        metadata.pop(path.removeprefix("metadata."), None)
+    return unknown
+
+
 def complete_name(metadata: Json, rng: random.Random) -> None:
     """Make a name from `generateName` if there is none: five random characters, 63 in all."""
     if not metadata.get("name") and metadata.get("generateName"):
@@ -120,7 +121,7 @@ def complete_name(metadata: Json, rng: random.Random) -> None:
 def give_identity(kind: Kind, obj: Json, rng: random.Random, now: float) -> None:
     """Give a new object what only the server may give: uid, creation time, first generation."""
     metadata = obj["metadata"]
-    for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
+    for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
         metadata.pop(name, None)
     metadata["uid"] = str(uuid.UUID(int=rng.getrandbits(128), version=4))
     metadata["creationTimestamp"] = format_time(now)
@@ -130,13 +131,17 @@ def give_identity(kind: Kind, obj: Json, rng: random.Random, now: float) -> None
 
 def keep_server_fields(metadata: Json, old: Json) -> None:
     """Put back what an update may leave out or must not touch without being told off."""
-    for name in ("uid", "creationTimestamp"):
-        if not metadata.get(name):
-            metadata[name] = old[name]
-    for name in ("generation", "deletionTimestamp", "deletionGracePeriodSeconds"):
+    if not metadata.get("uid"):
+        metadata["uid"] = old["uid"]
+    for name in ("creationTimestamp", "generation"):
         metadata.pop(name, None)
         if name in old:
             metadata[name] = old[name]
+    for name in ("deletionTimestamp", "deletionGracePeriodSeconds"):
+        if metadata.get(name) is None:
+            metadata.pop(name, None)
+            if name in old:
+                metadata[name] = old[name]
     metadata.pop("selfLink", None)
 
 
@@ -150,118 +155,6 @@ def next_generation(kind: Kind, obj: Json, old: Json) -> None:
 
 def _observed_parts(kind: Kind) -> set[str]:
     return {"metadata", "status"} if kind.has_status else {"metadata"}
-
-
-def validate_metadata(kind: Kind, metadata: Json) -> list[Cause]:
-    """Check the metadata of an object that is to be stored."""
-    causes: list[Cause] = []
-    name = metadata.get("name", "")
-    if not name:
-        causes.append(Cause("metadata.name", "Required value: name or generateName is required", "FieldValueRequired"))
-    else:
-        problem = _name_problem(kind, name)
-        if problem:
-            causes.append(Cause("metadata.name", f'Invalid value: "{name}": {problem}'))
-    for key, value in metadata.get("labels", {}).items():
-        causes += _label_problems("metadata.labels", key)
-        if len(value) > 63:
-            causes.append(Cause("metadata.labels", f'Invalid value: "{value}": must be no more than 63 bytes'))
-        elif not _LABEL_VALUE.fullmatch(value):
-            rule = (
-                "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must "
-                "start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used "
-                "for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-            )
-            causes.append(Cause("metadata.labels", f'Invalid value: "{value}": {rule}'))
-    annotations = metadata.get("annotations", {})
-    for key in annotations:
-        causes += _label_problems("metadata.annotations", key.lower())
-    if sum(len(key) + len(value) for key, value in annotations.items()) > _MAX_ANNOTATIONS:
-        causes.append(
-            Cause(
-                "metadata.annotations", f"Too long: may not be more than {_MAX_ANNOTATIONS} bytes", "FieldValueTooLong"
-            )
-        )
-    causes += _owner_problems(metadata.get("ownerReferences", []))
-    for finalizer in metadata.get("finalizers", []):
-        if not isinstance(finalizer, str) or not _qualified(finalizer):
-            causes.append(Cause("metadata.finalizers", f'Invalid value: "{finalizer}": {_QUALIFIED_RULE}'))
-    return causes
-
-
-def _name_problem(kind: Kind, name: str) -> str:
-    resource = kind.resource
-    if resource.group == "rbac.authorization.k8s.io":
-        return "" if _PATH_SEGMENT.fullmatch(name) and name not in (".", "..") else "may not contain '/' or '%'"
-    if (resource.group, resource.plural) == ("", "services"):
-        return "" if len(name) <= 63 and _DNS_1035.fullmatch(name) else _1035_RULE
-    if (resource.group, resource.plural) == ("", "namespaces"):
-        return "" if len(name) <= 63 and _DNS_LABEL.fullmatch(name) else _LABEL_RULE
-    if len(name) > 253:
-        return "must be no more than 253 bytes"
-    return "" if _SUBDOMAIN.fullmatch(name) else _SUBDOMAIN_RULE
-
-
-_QUALIFIED_RULE: Final = (
-    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
-    "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
-    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
-)
-
-
-def _qualified(text: str) -> bool:
-    prefix, slash, name = text.rpartition("/")
-    if slash and (len(prefix) > 253 or not _SUBDOMAIN.fullmatch(prefix)):
-        return False
-    return len(name) <= 63 and _QUALIFIED.fullmatch(name) is not None
-
-
-def _label_problems(field: str, key: str) -> list[Cause]:
-    return [] if _qualified(key) else [Cause(field, f'Invalid value: "{key}": {_QUALIFIED_RULE}')]
-
-
-def _owner_problems(owners: list[Any]) -> list[Cause]:
-    causes: list[Cause] = []
-    controllers: list[str] = []
-    for index, owner in enumerate(owners):
-        path = f"metadata.ownerReferences[{index}]"
-        if not isinstance(owner, dict):
-            causes.append(Cause(path, "Invalid value: must be an object"))
-            continue
-        causes += [
-            Cause(f"{path}.{field}", f"Invalid value: {field} must not be empty")
-            for field in ("apiVersion", "kind", "name", "uid")
-            if not owner.get(field)
-        ]
-        if owner.get("controller"):
-            controllers.append(str(owner.get("name")))
-    if len(controllers) > 1:
-        message = (
-            f"Invalid value: Only one reference can have Controller set to true. Found "
-            f'"true" in references for {controllers[0]} and {controllers[1]}'
-        )
-        causes.append(Cause("metadata.ownerReferences", message))
-    return causes
-
-
-def validate_metadata_update(metadata: Json, old: Json) -> list[Cause]:
-    """Check that an update leaves alone what never changes."""
-    causes: list[Cause] = []
-    for name in ("name", "namespace", "uid", "creationTimestamp"):
-        if metadata.get(name, "") != old.get(name, ""):
-            value = metadata.get(name, "")
-            causes.append(Cause(f"metadata.{name}", f'Invalid value: "{value}": field is immutable'))
-    if "deletionTimestamp" in old:
-        known = set(old.get("finalizers", []))
-        added = [finalizer for finalizer in metadata.get("finalizers", []) if finalizer not in known]
-        if added:
-            listed = ", ".join(f'"{finalizer}"' for finalizer in added)
-            message = (
-                "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers "
-                f"[]string{{{listed}}}"
-            )
-            causes.append(Cause("metadata.finalizers", message, "FieldValueForbidden"))
-    return causes
 
 
 def waits_for_content(kind: Kind, obj: Json) -> bool:

@@ -14,7 +14,7 @@ from controller_runtime.envtest.kinds import Kind
 from controller_runtime.envtest.lists import Page
 from controller_runtime.envtest.status import not_acceptable
 from controller_runtime.envtest.storage import Json, Stored
-from controller_runtime.envtest.table import metadata_only, table
+from controller_runtime.envtest.table import bookmark_table, metadata_only, table
 
 __all__ = ["Rendering", "View", "accepted", "view_of"]
 
@@ -70,6 +70,8 @@ class Rendering:
         self._include = include or "Metadata"
         self._now = now
         self._columns = True
+        resource = kind.resource
+        self._type = orjson.dumps({"kind": resource.kind, "apiVersion": resource.api_version})[:-1] + b","
 
     def one(self, stored: Stored) -> bytes:
         """A single object."""
@@ -86,9 +88,18 @@ class Rendering:
             return orjson.dumps(self._table([stored], metadata, columns=columns))
         return self._plain(stored)
 
+    def bookmark(self, stored: Stored) -> bytes:
+        """The object of a bookmark, which has no more than metadata: in a table it fills no cell."""
+        if self._view == "table":
+            metadata = {"resourceVersion": stored.metadata["resourceVersion"]}
+            return orjson.dumps(bookmark_table(self._kind, stored.obj, metadata))
+        return orjson.dumps(metadata_only(stored.obj)) if self._view == "metadata" else stored.raw
+
     def many(self, page: Page) -> bytes:
         """A list."""
         metadata: Json = {"resourceVersion": str(page.version)}
+        if self._kind.custom:
+            metadata["continue"] = ""
         if page.token:
             metadata["continue"] = page.token
             if page.remaining is not None:
@@ -99,8 +110,19 @@ class Rendering:
         name, api_version = self._kind.list_kind, resource.api_version
         if self._view == "metadata":
             name, api_version = "PartialObjectMetadataList", "meta.k8s.io/v1"
-        head = orjson.dumps({"kind": name, "apiVersion": api_version, "metadata": metadata})
-        return head[:-1] + b',"items":[' + b",".join(map(self._plain, page.items)) + b"]}"
+        head = orjson.dumps({"kind": name, "apiVersion": api_version, "metadata": metadata})[:-1]
+        if self._view == "metadata" and not page.items:
+            return head + b',"items":null}'
+        item = self._plain if self._kind.custom or self._view == "metadata" else self._untyped
+        return head + b',"items":[' + b",".join(map(item, page.items)) + b"]}"
+
+    def _untyped(self, stored: Stored) -> bytes:
+        """An object of a built-in kind in a list: the list has said what its items are."""
+        raw = self._plain(stored)
+        if raw.startswith(self._type):
+            return b"{" + raw[len(self._type) :]
+        obj = orjson.loads(raw)
+        return orjson.dumps({name: value for name, value in obj.items() if name not in ("kind", "apiVersion")})
 
     def _plain(self, stored: Stored) -> bytes:
         if self._view == "metadata":

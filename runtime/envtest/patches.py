@@ -5,16 +5,22 @@ Every function is pure and raises a StatusError with the code that a real server
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-import jsonpatch
 import orjson
 import yaml
-from jsonpointer import JsonPointerException
 
 from controller_runtime.envtest import protobuf
-from controller_runtime.envtest.status import StatusError, bad_request, unsupported_media_type
+from controller_runtime.envtest.jsonpatches import PatchFailed, apply_operations
+from controller_runtime.envtest.status import (
+    StatusError,
+    bad_request,
+    cannot_unmarshal,
+    unsupported_media_type,
+    unsupported_patch,
+)
 from controller_runtime.envtest.storage import Json
 from controller_runtime.envtest.strategic import strategic_merge
 
@@ -26,31 +32,61 @@ STRATEGIC: Final = "application/strategic-merge-patch+json"
 APPLY: Final = "application/apply-patch+yaml"
 PATCHES: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY)
 
-_JSON: Final = ("application/json", "application/yaml")
+_BODIES: Final = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
+_FRACTION: Final = re.compile(rb"\d[.eE]")
+_EXACT: Final = 1 << 53
 _MAX_OPERATIONS: Final = 10_000
 
 
-def read_body(body: bytes, content_type: str) -> Any:
+def read_body(body: bytes, content_type: str, kind: str = "") -> Any:
     """Decode a body of a create, update or delete.
+
+    Args:
+        kind: what the body should be, for the text of the error.
 
     Raises:
         StatusError: 400 for what cannot be parsed, 415 for another format than JSON, YAML or (of some kinds) protobuf.
     """
     media = content_type.partition(";")[0].strip().lower() or "application/json"
-    if media == "application/yaml":
-        return read_yaml(body)
     if media == protobuf.MEDIA:
         return protobuf.read_protobuf(body)
-    if media != "application/json":
-        raise unsupported_media_type(content_type, _JSON)
-    return _read_json(body)
-
-
-def _read_json(body: bytes) -> Any:
+    if media not in _BODIES:
+        raise unsupported_media_type(_BODIES)
     try:
-        return orjson.loads(body)
+        return _plain(orjson.loads(body), body) if media == "application/json" else _load_yaml(body)
+    except (orjson.JSONDecodeError, yaml.YAMLError) as error:
+        what = f"must be of type {kind}" if kind else "must be an object"
+        problem = "json parse error" if media == "application/json" else "yaml"
+        shown = body[:24].decode(errors="replace") or "<empty>"
+        why = f"couldn't get version/kind; {problem}: {_decoding_problem(error, body)}"
+        raise bad_request(f"the object provided is unrecognized ({what}): {why} ({shown})") from error
+
+
+def _decoding_problem(error: Exception, body: bytes) -> str:
+    """What is wrong, in a line; a body that ends too early is what happens most."""
+    if isinstance(error, orjson.JSONDecodeError) and (not body or error.pos >= len(body) - 1):
+        return "unexpected end of JSON input"
+    return " ".join(str(error).split())
+
+
+def _read_patch(body: bytes) -> Any:
+    try:
+        return _plain(orjson.loads(body), body)
     except orjson.JSONDecodeError as error:
-        raise bad_request(f"the body of the request is not valid JSON: {error}") from error
+        raise bad_request(f"error decoding patch: {_decoding_problem(error, body)}") from error
+
+
+def _plain(value: Any, body: bytes) -> Any:
+    """Write whole numbers without a fraction, as every value is written that has passed a real server: 3.0 is 3."""
+    return _whole_numbers(value) if _FRACTION.search(body) else value
+
+
+def _whole_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _whole_numbers(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_whole_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT else value
 
 
 class _JsonLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # chosen at run time
@@ -64,15 +100,20 @@ _JsonLoader.yaml_implicit_resolvers = {
 
 
 def read_yaml(body: bytes) -> Any:
-    """Decode YAML, of which JSON is a part."""
+    """Decode the YAML (of which JSON is a part) of an apply."""
     try:
-        return orjson.loads(body)
+        return _load_yaml(body)
+    except yaml.YAMLError as error:
+        text = " ".join(str(error).split())
+        raise bad_request(f"error decoding YAML: error converting YAML to JSON: yaml: {text}") from error
+
+
+def _load_yaml(body: bytes) -> Any:
+    try:
+        return _plain(orjson.loads(body), body)
     except orjson.JSONDecodeError:
         pass  # not JSON: it may still be YAML
-    try:
-        return yaml.load(body, Loader=_JsonLoader)  # noqa: S506 - derived from SafeLoader
-    except yaml.YAMLError as error:
-        raise bad_request(f"error decoding YAML: {error}") from error
+    return yaml.load(body, Loader=_JsonLoader)  # noqa: S506 - derived from SafeLoader
 
 
 def patched(live: Json, body: bytes, media: str, schema: Mapping[str, Any] | None) -> Json:
@@ -84,17 +125,17 @@ def patched(live: Json, body: bytes, media: str, schema: Mapping[str, Any] | Non
     Raises:
         StatusError: 400 for a patch that cannot be read, 415 for one of an unsupported kind, 422 for one that fails.
     """
-    patch = _read_json(body)
+    if media == STRATEGIC and schema is None:
+        raise unsupported_patch(strategic=False)
+    patch = _read_patch(body)
     if media == JSON_PATCH:
         return _json_patched(live, patch)
     if not isinstance(patch, dict):
-        raise bad_request("the patch must be a JSON object")
+        raise bad_request(f"error decoding patch: {cannot_unmarshal(patch, 'map[string]interface {}')}")
     if media == MERGE_PATCH:
         merged: Json = merge(live, patch)
         return merged
-    if media == STRATEGIC and schema is not None:
-        return strategic_merge(live, patch, schema)
-    raise unsupported_media_type(media, [name for name in PATCHES if name != STRATEGIC or schema is not None])
+    return strategic_merge(live, patch, schema or {})
 
 
 def merge(live: Any, patch: Any) -> Any:
@@ -114,22 +155,17 @@ def merge(live: Any, patch: Any) -> Any:
 
 def _json_patched(live: Json, patch: Any) -> Json:
     if not isinstance(patch, list):
-        raise bad_request("a JSON patch must be a list of operations")
+        raise bad_request(f"error decoding patch: {cannot_unmarshal(patch, '[]handlers.jsonPatchOp')}")
     if len(patch) > _MAX_OPERATIONS:
         message = f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(patch)}"
         raise StatusError(413, "RequestEntityTooLarge", message)
+    for operation in patch:
+        if not isinstance(operation, dict):
+            raise bad_request(f"error decoding patch: {cannot_unmarshal(operation, 'handlers.jsonPatchOp')}")
     try:
-        result = jsonpatch.apply_patch(live, patch, in_place=True)
-    except jsonpatch.JsonPatchTestFailed as error:
-        raise _unprocessable(f"testing value failed: {error}") from error
-    except (jsonpatch.InvalidJsonPatch, TypeError) as error:
-        raise bad_request(f"the JSON patch is malformed: {error}") from error
-    except (jsonpatch.JsonPatchException, JsonPointerException) as error:
-        raise _unprocessable(str(error)) from error
-    if not isinstance(result, dict):
-        raise bad_request("a JSON patch must leave a JSON object")
-    return result
-
-
-def _unprocessable(why: str) -> StatusError:
-    return StatusError(422, "Invalid", f"the server rejected our request due to an error in our request: {why}")
+        result = apply_operations(live, patch)
+    except PatchFailed as error:
+        # The real server keeps to itself which operation failed, and why.
+        raise StatusError(422, "Invalid", "the server rejected our request due to an error in our request") from error
+    checked: Json = result
+    return checked

@@ -1,4 +1,4 @@
-"""Reading what a request says in its query and headers beside the object.
+"""Reading what a write says in its query and headers beside the object, and writing its warnings.
 
 Every function raises a StatusError for values that are not allowed, with the code of a real server.
 """
@@ -6,89 +6,64 @@ Every function raises a StatusError for values that are not allowed, with the co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
 from controller_runtime.envtest.answers import Answer, Call
 from controller_runtime.envtest.checks import WriteOptions
 from controller_runtime.envtest.patches import PATCHES
-from controller_runtime.envtest.status import Cause, StatusError, bad_request, unsupported_media_type
+from controller_runtime.envtest.queries import flag
+from controller_runtime.envtest.status import Cause, invalid_options, unsupported_patch
 
-__all__ = [
-    "flag",
-    "list_options_error",
-    "patch_media",
-    "refuse_initial_events",
-    "write_options",
-    "written_answer",
-]
+__all__ = ["check_dry_run", "patch_media", "write_options", "written_answer"]
 
-_TRUE: Final = frozenset(("1", "t", "true", "True", "TRUE"))
-_FALSE: Final = frozenset(("", "0", "f", "false", "False", "FALSE"))
+_OPTIONS: Final = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions"}
+_VALIDATION: Final = ("", "Ignore", "Strict", "Warn")
 
 
-def flag(params: Mapping[str, str], name: str) -> bool:
-    """Read a boolean parameter; an absent one is false."""
-    text = params.get(name, "")
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
-    raise bad_request(f"invalid value for {name}: {text!r}")
-
-
-def refuse_initial_events(params: Mapping[str, str]) -> None:
-    """A list has no initial events."""
-    if "sendInitialEvents" in params:
-        raise list_options_error("sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list")
-
-
-def list_options_error(why: str) -> StatusError:
-    """What answers options of a list or watch that contradict each other."""
-    return StatusError(422, "Invalid", f'ListOptions.meta.k8s.io "" is invalid: {why}')
-
-
-def patch_media(call: Call) -> str:
-    """The kind of patch."""
-    content_type = call.headers.get("content-type", "")
-    media = content_type.partition(";")[0].strip().lower()
+def patch_media(call: Call, *, strategic: bool) -> str:
+    """The kind of patch; `strategic` says whether the resource knows strategic merge patches."""
+    media = call.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media not in PATCHES:
-        raise unsupported_media_type(content_type, PATCHES)
+        raise unsupported_patch(strategic=strategic)
     return media
 
 
 def write_options(call: Call, params: Mapping[str, str], *, apply: bool = False) -> WriteOptions:
     """The options of a create, update or patch."""
-    dry_run = params.get("dryRun", "")
-    if dry_run not in ("", "All"):
-        raise bad_request(f'invalid dryRun: Unsupported value: "{dry_run}": supported values: "All"')
-    validation = params.get("fieldValidation", "") or "Warn"
-    if validation not in ("Ignore", "Warn", "Strict"):
-        raise bad_request(f'invalid fieldValidation: Unsupported value: "{validation}"')
     manager = params.get("fieldManager", "")
+    causes: list[Cause] = []
     if apply and not manager:
-        cause = Cause("fieldManager", "Required value: is required for apply patch", "FieldValueRequired")
-        raise _patch_options_error(cause)
+        causes.append(Cause("fieldManager", "Required value: is required for apply patch", "FieldValueRequired"))
+    if "force" in params and call.method == "PATCH" and not apply:
+        causes.append(Cause("force", "Forbidden: may not be specified for non-apply patch", "FieldValueForbidden"))
     if len(manager) > 128:
-        raise _patch_options_error(
-            Cause("fieldManager", "Too long: may not be more than 128 bytes", "FieldValueTooLong")
-        )
-    if params.get("force") and not apply:
-        raise _patch_options_error(
-            Cause("force", "Forbidden: may not be specified for non-apply patch", "FieldValueForbidden")
-        )
+        causes.append(Cause("fieldManager", "Too long: may not be more than 128 bytes", "FieldValueTooLong"))
+    dry_run = [params["dryRun"]] if "dryRun" in params else []
+    causes += check_dry_run(dry_run)
+    validation = params.get("fieldValidation", "")
+    if validation not in _VALIDATION:
+        supported = ", ".join(f'"{name}"' for name in _VALIDATION)
+        message = f'Unsupported value: "{validation}": supported values: {supported}'
+        causes.append(Cause("fieldValidation", message, "FieldValueNotSupported"))
+    if causes:
+        raise invalid_options(_OPTIONS.get(call.method, "UpdateOptions"), causes)
     return WriteOptions(
         manager=manager or call.headers.get("user-agent", "").partition("/")[0] or "unknown",
         dry_run=bool(dry_run),
         force=flag(params, "force"),
-        validation=validation,
+        validation=validation or "Warn",
+        user=call.user,
     )
 
 
-def _patch_options_error(cause: Cause) -> StatusError:
-    message = f'PatchOptions.meta.k8s.io "" is invalid: {cause.text}'
-    return StatusError(422, "Invalid", message, details={"causes": [cause.to_dict()]})
+def check_dry_run(values: Any) -> list[Cause]:
+    """A dry run is of all stages; there are no others."""
+    if isinstance(values, list) and all(value == "All" for value in values):
+        return []
+    given = orjson.dumps(values).decode()
+    return [Cause("dryRun", f'Unsupported value: {given}: supported values: "All"', "FieldValueNotSupported")]
 
 
 def written_answer(status: int, body: bytes, options: WriteOptions) -> Answer:

@@ -17,21 +17,15 @@ from controller_runtime.envtest import subresources
 from controller_runtime.envtest.answers import Answer, Call, ProxyAnswer, WatchAnswer, answer_json
 from controller_runtime.envtest.deletes import Deleter, read_delete_options
 from controller_runtime.envtest.kinds import Kind, Kinds
-from controller_runtime.envtest.lists import Page, list_page, read_version, version_not_reached
+from controller_runtime.envtest.listoptions import ListOptions, read_list_options, read_version
+from controller_runtime.envtest.lists import list_page, version_not_reached
 from controller_runtime.envtest.negotiation import Rendering, view_of
 from controller_runtime.envtest.patches import APPLY, read_body
 from controller_runtime.envtest.proxy import service_target
-from controller_runtime.envtest.requestoptions import (
-    flag,
-    list_options_error,
-    patch_media,
-    refuse_initial_events,
-    write_options,
-    written_answer,
-)
+from controller_runtime.envtest.requestoptions import patch_media, write_options, written_answer
 from controller_runtime.envtest.selection import select
 from controller_runtime.envtest.status import (
-    bad_request,
+    StatusError,
     expired,
     method_not_allowed,
     not_found,
@@ -95,9 +89,9 @@ class Resources:
         if target.subresource in ("scale", "eviction", "binding", "finalize"):
             return self._special(call, target, params)
         match call.method, bool(target.name):
-            case "GET", True if not flag(params, "watch"):
+            case "GET", True:
                 return self._get(call, target, params)
-            case "GET", _:
+            case "GET", False:
                 return self._list_or_watch(call, target, params)
             case "POST", False:
                 return self._create(call, target, params)
@@ -117,6 +111,9 @@ class Resources:
 
     def _get(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
         rendering = self._rendering(call, target, params)
+        current = self._storage.version if call.as_of is None else call.as_of
+        if (wanted := read_version(params.get("resourceVersion", "")) or 0) > current:
+            raise version_not_reached(wanted, current)
         return Answer(200, rendering.one(self._existing(target, call.as_of)))
 
     def _existing(self, target: Target, as_of: int | None = None) -> Stored:
@@ -139,61 +136,34 @@ class Resources:
 
     def _list_or_watch(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer | WatchAnswer:
         kind = target.kind
-        selection = select(params, target.namespace, target.name, kind.fields)
+        options = read_list_options(params)
+        selection = select(params, target.namespace, target.name, kind.selectable, kind.unknown_field)
         rendering = self._rendering(call, target, params)
         current = self._storage.version if call.as_of is None else call.as_of
         table = self._view(kind, call.as_of)
-        if not flag(params, "watch"):
-            refuse_initial_events(params)
-            return Answer(200, rendering.many(list_page(current, table, selection, params)))
-        after, initial, announce = self._start_of_watch(current, params)
-        bookmarks = flag(params, "allowWatchBookmarks")
+        if not options.watch:
+            return Answer(200, rendering.many(list_page(current, table, selection, options)))
+        wanted = _start_of_watch(options)
+        ahead = bool(options.initial) and wanted > current
         watch = Watch(
             self._storage,
             self._storage.table(kind.storage),
             selection,
-            rendering.event,
-            after=after,
+            rendering,
+            after=current if options.initial or not wanted else wanted,
             initial=[table.objects[key] for key in table.sorted_keys() if selection.matches(table.objects[key])]
-            if initial
+            if options.initial and not ahead
             else (),
-            announce_end=announce and bookmarks,
+            announce_end=bool(options.initial) and not ahead and options.bookmarks,
+            failure=version_not_reached(wanted, current) if ahead else None,
             api_version=kind.resource.api_version,
             kind=kind.resource.kind,
         )
-        return WatchAnswer(watch, self._watch_timeout(params), bookmarks)
+        return WatchAnswer(watch, self._watch_timeout(options), options.bookmarks)
 
-    def _start_of_watch(self, current: int, params: Mapping[str, str]) -> tuple[int, bool, bool]:
-        """Where a watch starts, whether it first tells what there is, and whether it announces the end of that."""
-        wanted = read_version(params.get("resourceVersion", ""))
-        match = params.get("resourceVersionMatch", "")
-        if "sendInitialEvents" in params:
-            if match != "NotOlderThan":
-                raise list_options_error(
-                    "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-                )
-            if flag(params, "sendInitialEvents"):
-                if wanted is not None and wanted > current:
-                    raise version_not_reached(wanted, current)
-                return current, True, True
-        elif match:
-            raise list_options_error(
-                "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is "
-                "provided"
-            )
-        if not wanted:
-            return current, "sendInitialEvents" not in params, False
-        if wanted > current:
-            raise version_not_reached(wanted, current)
-        return wanted, False, False
-
-    def _watch_timeout(self, params: Mapping[str, str]) -> float:
-        text = params.get("timeoutSeconds", "")
-        if text:
-            if not text.isdecimal():
-                raise bad_request(f"invalid timeoutSeconds {text!r}")
-            if int(text) > 0:
-                return float(text)
+    def _watch_timeout(self, options: ListOptions) -> float:
+        if options.timeout > 0:
+            return float(options.timeout)
         return _LONGEST_WATCH * (1 + self._rng.random())
 
     def _create(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
@@ -209,12 +179,12 @@ class Resources:
         rendering = self._rendering(call, target, params)
         options = write_options(call, params)
         body = read_body(call.body, call.headers.get("content-type", ""))
-        stored = self._writer.update(target.kind, target.key, body, options, target.subresource)
-        return written_answer(200, rendering.one(stored), options)
+        written = self._writer.update(target.kind, target.key, body, options, target.subresource)
+        return written_answer(201 if written.created else 200, rendering.one(written.stored), options)
 
     def _patch(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
         rendering = self._rendering(call, target, params)
-        media = patch_media(call)
+        media = patch_media(call, strategic=target.kind.strategic)
         options = write_options(call, params, apply=media == APPLY)
         written = self._writer.patch(target.kind, target.key, call.body, media, options, target.subresource)
         return written_answer(201 if written.created else 200, rendering.one(written.stored), options)
@@ -229,17 +199,18 @@ class Resources:
 
     def _delete_collection(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
         kind = target.kind
-        if kind.resource.namespaced and not target.namespace:
+        if "deletecollection" not in kind.verbs or (kind.resource.namespaced and not target.namespace):
             raise method_not_allowed(kind.resource)
-        if "deletecollection" not in kind.verbs:
-            raise method_not_allowed(kind.resource)
-        selection = select(params, target.namespace, "", kind.fields)
+        listing = read_list_options(params)
+        selection = select(params, target.namespace, "", kind.selectable, kind.unknown_field)
         body = read_body(call.body, call.headers.get("content-type", "")) if call.body else None
         options = read_delete_options(body, params)
-        table = self._storage.table(kind.storage)
-        found = [table.objects[key] for key in table.sorted_keys() if selection.matches(table.objects[key])]
-        deleted = [self._deleter.delete(kind, stored.key, options).stored for stored in found]
-        return Answer(200, self._rendering(call, target, params).many(Page(self._storage.version, deleted)))
+        page = list_page(self._storage.version, self._storage.table(kind.storage), selection, listing)
+        body_of_answer = self._rendering(call, target, params).many(page)
+        for stored in page.items:
+            if self._storage.get(kind.storage, stored.key) is not None:  # it may be gone since the version that was listed
+                self._deleter.delete(kind, stored.key, options)
+        return Answer(200, body_of_answer)
 
     def _special(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
         kind, key, method = target.kind, target.key, call.method
@@ -248,7 +219,7 @@ class Resources:
             case "scale", "GET":
                 return answer_json(subresources.read_scale(kind, self._existing(target)))
             case "scale", "PUT" | "PATCH":
-                media = patch_media(call) if method == "PATCH" else None
+                media = patch_media(call, strategic=False) if method == "PATCH" else None
                 options = write_options(call, params)
                 stored = self._existing(target)
                 return answer_json(subresources.write_scale(self._writer, kind, stored, call.body, media, options))
@@ -269,3 +240,16 @@ class Resources:
             raise not_implemented(f"the proxy of {target.kind.resource.plural}")
         where = service_target(self._storage, target.namespace, target.name)
         return ProxyAnswer(scheme=where.scheme, host=where.host, port=where.port, path="/" + target.tail, call=call)
+
+
+def _start_of_watch(options: ListOptions) -> int:
+    """The version after which a watch begins; 0 if any will do.
+
+    Raises:
+        StatusError: it is no version.
+    """
+    try:
+        return read_version(options.version) or 0
+    except StatusError as error:
+        message = error.message.removeprefix("invalid resource version: ")
+        raise StatusError(500, "", message) from None

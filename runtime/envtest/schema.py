@@ -14,8 +14,9 @@ from typing import Any, final
 import orjson
 
 from controller_runtime.envtest.celrules import CompiledRule, escaped
+from controller_runtime.envtest.jsontypes import json_type
 
-__all__ = ["Node", "SchemaProblem", "compile_schema", "json_type", "prune", "set_defaults", "type_fits"]
+__all__ = ["Node", "SchemaProblem", "compile_schema", "prune", "set_defaults", "type_fits"]
 
 
 class SchemaProblem(ValueError):
@@ -188,21 +189,6 @@ def set_defaults(node: Node, value: Any) -> None:
     elif isinstance(value, list) and node.items is not None:
         for item in value:
             set_defaults(node.items, item)
-
-
-def json_type(value: Any) -> str:
-    """The JSON schema type of a value."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "integer"
-    if isinstance(value, float):
-        return "integer" if value.is_integer() else "number"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "object"
 
 
 def type_fits(node: Node, value: Any) -> bool:

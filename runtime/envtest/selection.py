@@ -6,6 +6,7 @@ fields that a kind declares, anything else being a BadRequest as on a real serve
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,9 +15,20 @@ from controller_runtime.api.selectors import Selector, parse_selector
 from controller_runtime.envtest.status import bad_request
 from controller_runtime.envtest.storage import Json, Stored
 
-__all__ = ["EVERYTHING", "FieldTerm", "FieldValue", "Selection", "field_at", "parse_fields", "select"]
+__all__ = [
+    "EVERYTHING",
+    "NAME_FIELDS",
+    "FieldTerm",
+    "FieldValue",
+    "Selection",
+    "UnknownField",
+    "field_at",
+    "parse_fields",
+    "select",
+]
 
 FieldValue = Callable[[Json], str]
+UnknownField = Callable[[str], str]
 _ALL_LABELS: Final = Selector()
 
 
@@ -78,34 +90,50 @@ def field_at(path: str) -> FieldValue:
     return value_of
 
 
-_ALWAYS: Final[Mapping[str, FieldValue]] = {
+NAME_FIELDS: Final[Mapping[str, FieldValue]] = {
     "metadata.name": field_at("metadata.name"),
     "metadata.namespace": field_at("metadata.namespace"),
 }
+# Terms stand between commas that have no backslash before them.
+_TERMS: Final = re.compile(r"(?:\\.|[^,\\])+|\\$")
+_TERM: Final = re.compile(r"(?P<path>[^=!]*)(?P<operator>!=|==|=)(?P<value>.*)", re.DOTALL)
+_WRONG_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*(\\(?:[^\\,=]|$))")
+_ESCAPED: Final = re.compile(r"\\([\\,=])")
 
 
-def parse_fields(text: str, known: Mapping[str, FieldValue]) -> tuple[FieldTerm, ...]:
-    """Parse a field selector over the fields in `known` and the two that every kind has.
+def parse_fields(text: str, known: Mapping[str, FieldValue], unknown: UnknownField) -> tuple[FieldTerm, ...]:
+    """Parse a field selector over the fields in `known`.
+
+    Args:
+        unknown: words the refusal of another field.
 
     Raises:
         StatusError: the text is no selector, or names a field that the kind does not offer.
     """
     terms: list[FieldTerm] = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        for operator in ("!=", "==", "="):
-            path, found, value = part.partition(operator)
-            if found:
-                break
-        else:
-            raise bad_request(f"invalid field selector: {text!r}: can't understand {part!r}")
-        value_of = known.get(path) or _ALWAYS.get(path)
+    for part in filter(None, _TERMS.findall(text)):
+        found = _TERM.match(part)
+        if found is None:
+            raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
+        path, operator, value = found["path"], found["operator"], _unescaped(found["value"])
+        value_of = known.get(path)
         if value_of is None:
-            raise bad_request(f"field label not supported: {path}")
+            raise bad_request(unknown(path))
         terms.append(FieldTerm(path, value, operator != "!=", value_of))
     return tuple(terms)
 
 
-def select(params: Mapping[str, str], namespace: str, name: str, known: Mapping[str, FieldValue]) -> Selection:
+def _unescaped(value: str) -> str:
+    """Undo the backslashes before a backslash, a comma or an equals sign; none may stand before anything else."""
+    wrong = _WRONG_ESCAPE.search(value)
+    if wrong is not None:
+        raise bad_request(f"invalid field selector: invalid escape sequence: {wrong[0]}")
+    return _ESCAPED.sub(r"\1", value)
+
+
+def select(
+    params: Mapping[str, str], namespace: str, name: str, known: Mapping[str, FieldValue], unknown: UnknownField
+) -> Selection:
     """Read a request's `labelSelector` and `fieldSelector`.
 
     Raises:
@@ -115,4 +143,4 @@ def select(params: Mapping[str, str], namespace: str, name: str, known: Mapping[
         labels = parse_selector(params.get("labelSelector", ""))
     except ValueError as error:
         raise bad_request(str(error)) from error
-    return Selection(namespace, name, labels, parse_fields(params.get("fieldSelector", ""), known))
+    return Selection(namespace, name, labels, parse_fields(params.get("fieldSelector", ""), known, unknown))

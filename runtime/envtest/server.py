@@ -10,22 +10,28 @@ Concurrency: plain synchronous code for one event loop; a call is atomic.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import unquote
 
 from controller_runtime.clock import Clock
 from controller_runtime.envtest import discovery, openapi
+from controller_runtime.envtest.access import Access
 from controller_runtime.envtest.answers import Answer, Call, ProxyAnswer, WatchAnswer, answer_json, answer_status
+from controller_runtime.envtest.bootstrap import cluster_role_bindings, cluster_roles
 from controller_runtime.envtest.builtins import builtin_kinds
 from controller_runtime.envtest.checks import WriteOptions
 from controller_runtime.envtest.collector import Collector
 from controller_runtime.envtest.crds import CrdStrategy, CustomKinds
 from controller_runtime.envtest.deletes import Deleter
+from controller_runtime.envtest.escalation import EscalationCheck
 from controller_runtime.envtest.kinds import Kind, Kinds
 from controller_runtime.envtest.negotiation import accepted
 from controller_runtime.envtest.patches import read_body
+from controller_runtime.envtest.rbac import RBAC, Authorizer
 from controller_runtime.envtest.resources import Resources, Target
+from controller_runtime.envtest.reviews import REVIEWS, Reviews
 from controller_runtime.envtest.status import (
     StatusError,
     bad_request,
@@ -35,6 +41,7 @@ from controller_runtime.envtest.status import (
     too_large,
 )
 from controller_runtime.envtest.storage import HISTORY, Json, Storage
+from controller_runtime.envtest.users import Accounts, User
 from controller_runtime.envtest.writes import Writer
 
 __all__ = ["BODY_LIMIT", "ApiServer"]
@@ -69,11 +76,21 @@ class ApiServer:
         self._resources = Resources(self.storage, self.kinds, self.writer, self.deleter, clock, rng)
         for kind in builtin_kinds(self.storage, CrdStrategy(clock)):
             self.kinds.add(kind)
+            self.storage.table(kind.storage)
         self.custom_kinds = CustomKinds(self.storage, self.kinds)
         self.collector = Collector(self.storage, self.kinds, self.deleter)
+        self.accounts = Accounts(self.storage, clock, random.Random(f"accounts {seed}"))  # noqa: S311 - a test's cluster
+        authorizer = Authorizer(self.storage)
+        self._access = Access(authorizer)
+        self.writer.guards.append(EscalationCheck(authorizer))
+        self._reviews = Reviews(self.storage, self.accounts, authorizer, clock)
         self._documents: dict[str, tuple[int, Any]] = {}
         for name in _NAMESPACES:
             self.create("v1", "Namespace", {"metadata": {"name": name}})
+        for role in cluster_roles():
+            self.create(f"{RBAC}/v1", "ClusterRole", role)
+        for binding in cluster_role_bindings():
+            self.create(f"{RBAC}/v1", "ClusterRoleBinding", binding)
 
     def create(self, api_version: str, kind: str, obj: Json, namespace: str = "") -> Json:
         """Create an object, as the cluster's own components do, and return it.
@@ -93,16 +110,17 @@ class ApiServer:
         try:
             if len(call.body) > BODY_LIMIT:
                 raise too_large(BODY_LIMIT)
-            return self._route(call)
+            user = self._access.admit(call)
+            return self._route(replace(call, user=user), user)
         except StatusError as error:
             return answer_status(error)
 
-    def _route(self, call: Call) -> Answer | WatchAnswer | ProxyAnswer:
+    def _route(self, call: Call, user: User) -> Answer | WatchAnswer | ProxyAnswer:
         segments = [unquote(segment) for segment in call.path.strip("/").split("/")]
         if segments[0] == "api" and len(segments) > 2:
-            return self._resource_call(call, "", segments[1], segments[2:])
+            return self._resource_call(call, user, "", segments[1], segments[2:])
         if segments[0] == "apis" and len(segments) > 3:
-            return self._resource_call(call, segments[1], segments[2], segments[3:])
+            return self._resource_call(call, user, segments[1], segments[2], segments[3:])
         if call.method not in ("GET", "HEAD"):
             raise method_not_allowed() if self._has_page(call, segments) else page_not_found()
         return self._page(call, segments)
@@ -193,18 +211,32 @@ class ApiServer:
         return sorted([*paths, *_HEALTH, "/openapi/v2", "/openapi/v3", "/version"])
 
     def _resource_call(
-        self, call: Call, group: str, version: str, rest: list[str]
+        self, call: Call, user: User, group: str, version: str, rest: list[str]
     ) -> Answer | WatchAnswer | ProxyAnswer:
         params = _first_values(call.params)
         if rest[0] == "watch":
             raise not_implemented("the old watch path prefix (use ?watch=1)")
-        review = _REVIEWS.get((group, version, rest[0]))
-        if review is not None and len(rest) == 1:
-            if call.method != "POST":
-                raise method_not_allowed()
-            return answer_json(review(read_body(call.body, call.headers.get("content-type", ""))), 201)
+        if version == "v1" and (group, rest[-1]) in REVIEWS:
+            return self._review(call, user, group, rest)
         target = self._target(group, version, rest)
+        if target.subresource == "token":
+            return self._token(call, target)
         return self._resources.handle(call, target, params)
+
+    def _review(self, call: Call, user: User, group: str, rest: list[str]) -> Answer:
+        _, namespaced = REVIEWS[group, rest[-1]]
+        if rest[:-1] and (not namespaced or rest[0] != "namespaces" or len(rest) != 3):
+            raise page_not_found()
+        if call.method != "POST" or namespaced != (len(rest) == 3):
+            raise method_not_allowed()
+        body = read_body(call.body, call.headers.get("content-type", ""))
+        return answer_json(self._reviews.answer(group, rest[-1], rest[1] if namespaced else "", body, user), 201)
+
+    def _token(self, call: Call, target: Target) -> Answer:
+        if call.method != "POST":
+            raise method_not_allowed()
+        body = read_body(call.body, call.headers.get("content-type", ""))
+        return answer_json(self._reviews.token(target.key, body), 201)
 
     def _target(self, group: str, version: str, rest: list[str]) -> Target:
         """Find what `namespaces/<ns>/<plural>/<name>/<subresource>` or `<plural>/<name>/<subresource>` names."""
@@ -239,32 +271,3 @@ def _first_values(params: Any) -> Mapping[str, str]:
     for name, value in params:
         values.setdefault(name, value)
     return values
-
-
-def _access_review(body: Any) -> Json:
-    """Everybody may do everything."""
-    spec = body.get("spec", {}) if isinstance(body, dict) else {}
-    status = {"allowed": True, "reason": "the embedded API server has no authorization"}
-    return {
-        "kind": "SelfSubjectAccessReview",
-        "apiVersion": "authorization.k8s.io/v1",
-        "metadata": {},
-        "spec": spec,
-        "status": status,
-    }
-
-
-def _subject_review(_: Any) -> Json:
-    user = {"username": "admin", "groups": ["system:masters", "system:authenticated"]}
-    return {
-        "kind": "SelfSubjectReview",
-        "apiVersion": "authentication.k8s.io/v1",
-        "metadata": {},
-        "status": {"userInfo": user},
-    }
-
-
-_REVIEWS: Final[dict[tuple[str, str, str], Callable[[Any], Json]]] = {
-    ("authorization.k8s.io", "v1", "selfsubjectaccessreviews"): _access_review,
-    ("authentication.k8s.io", "v1", "selfsubjectreviews"): _subject_review,
-}

@@ -11,38 +11,48 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller_runtime.api.resource import Resource
+from controller_runtime.envtest.attributes import Attributes
 
 __all__ = [
     "Cause",
     "StatusError",
     "already_exists",
     "bad_request",
+    "cannot_unmarshal",
     "conflict",
     "expired",
     "forbidden",
+    "go_type",
     "invalid",
+    "invalid_options",
     "method_not_allowed",
     "not_acceptable",
+    "not_allowed",
     "not_found",
     "not_implemented",
     "page_not_found",
-    "precondition_failed",
     "service_unavailable",
     "success",
     "too_large",
     "too_many_requests",
     "unauthorized",
     "unsupported_media_type",
+    "unsupported_patch",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One thing that is wrong with one field. `text` is the sentence of the summary, by default `field: message`."""
+    """One thing that is wrong with one field. `text` is the sentence of the summary, `field: message`.
+
+    Attributes:
+        warning: it was so before, and is only warned of.
+    """
 
     field: str
     message: str
     reason: str = "FieldValueInvalid"
+    warning: bool = False
 
     @property
     def text(self) -> str:
@@ -80,8 +90,9 @@ class StatusError(Exception):
             "metadata": self.metadata,
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         }
+        if self.reason:
+            body["reason"] = self.reason
         if self.details:
             body["details"] = self.details
         body["code"] = self.code
@@ -108,8 +119,10 @@ def page_not_found() -> StatusError:
     return StatusError(404, "NotFound", "the server could not find the requested resource", details={})
 
 
-def already_exists(resource: Resource, name: str) -> StatusError:
+def already_exists(resource: Resource, name: str, *, leaving: bool = False) -> StatusError:
+    """With `leaving`, what exists is being deleted."""
     message = f'{_plural(resource)} "{name}" already exists'
+    message = f"object is being deleted: {message}" if leaving else message
     return StatusError(409, "AlreadyExists", message, details=_details(resource, name))
 
 
@@ -119,23 +132,33 @@ def conflict(resource: Resource, name: str, why: str = "") -> StatusError:
     return StatusError(409, "Conflict", message, details=_details(resource, name))
 
 
-def precondition_failed(resource: Resource, name: str, field: str, wanted: str, found: str) -> StatusError:
-    noun = {"uid": "UID", "resourceVersion": "ResourceVersion"}[field]
-    why = f"Precondition failed: {noun} in precondition: {wanted}, {noun} in object meta: {found}"
-    return conflict(resource, name, why)
-
-
 def invalid(resource: Resource, name: str, causes: Sequence[Cause]) -> StatusError:
     qualified = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-    texts = [cause.text for cause in causes]
+    texts = list(dict.fromkeys(cause.text for cause in causes))  # two checks may say the same
     summary = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     details = {
-        "name": name,
+        **({"name": name} if name else {}),
         **({"group": resource.group} if resource.group else {}),
         "kind": resource.kind,
         "causes": [cause.to_dict() for cause in causes],
     }
     return StatusError(422, "Invalid", f'{qualified} "{name}" is invalid: {summary}', details=details)
+
+
+def invalid_options(kind: str, causes: Sequence[Cause]) -> StatusError:
+    """What answers a query that is not allowed; `kind` is that of the options, e.g. `ListOptions`."""
+    return invalid(Resource("meta.k8s.io", "v1", kind, ""), "", causes)
+
+
+def cannot_unmarshal(value: Any, wanted: str) -> str:
+    """The words of a JSON decoder for a value of the wrong type."""
+    return f"json: cannot unmarshal {go_type(value)} into Go value of type {wanted}"
+
+
+def go_type(value: Any) -> str:
+    """What a JSON decoder calls the type of a value."""
+    names = {bool: "bool", int: "number", float: "number", str: "string", list: "array", dict: "object"}
+    return names.get(type(value), "null")
 
 
 def bad_request(message: str) -> StatusError:
@@ -153,6 +176,26 @@ def forbidden(resource: Resource, name: str, why: str, causes: Sequence[Cause] =
     return StatusError(403, "Forbidden", f'{_plural(resource)} "{name}" is forbidden: {why}', details=details)
 
 
+def not_allowed(user: str, request: Attributes, reason: str) -> StatusError:
+    """What access control answers to who may not do something."""
+    if not request.resource:
+        message = f'forbidden: User "{user}" cannot {request.verb} path "{request.path}"'
+        details: dict[str, Any] = {}
+    else:
+        whole = f"{request.resource}.{request.group}" if request.group else request.resource
+        named = f'{whole} "{request.name}"' if request.name else whole
+        what = f"{request.resource}/{request.subresource}" if request.subresource else request.resource
+        where = f'in the namespace "{request.namespace}"' if request.namespace else "at the cluster scope"
+        message = (
+            f'{named} is forbidden: User "{user}" cannot {request.verb} resource "{what}" in API group '
+            f'"{request.group}" {where}'
+        )
+        details = {"name": request.name, "group": request.group, "kind": request.resource}
+    if reason:
+        message = f"{message}: {reason}"
+    return StatusError(403, "Forbidden", message, details={name: text for name, text in details.items() if text})
+
+
 def method_not_allowed(resource: Resource | None = None) -> StatusError:
     message = "the server does not allow this method on the requested resource"
     details = {} if resource is None else {k: v for k, v in _details(resource, "").items() if k != "name"}
@@ -164,10 +207,17 @@ def not_acceptable(accept: str) -> StatusError:
     return StatusError(406, "NotAcceptable", message)
 
 
-def unsupported_media_type(content_type: str, allowed: Sequence[str]) -> StatusError:
-    given, listed = content_type or "none given", ", ".join(allowed)
-    message = f"the body of the request was in an unknown format ({given}) - accepted media types include: {listed}"
+def unsupported_media_type(allowed: Sequence[str]) -> StatusError:
+    message = f"the body of the request was in an unknown format - accepted media types include: {', '.join(allowed)}"
     return StatusError(415, "UnsupportedMediaType", message)
+
+
+def unsupported_patch(*, strategic: bool) -> StatusError:
+    """For a patch of an unknown kind; resources with strategic merge are routed by a library with words of its own."""
+    if strategic:
+        return StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})
+    kinds = ("json-patch+json", "merge-patch+json", "apply-patch+yaml")
+    return unsupported_media_type([f"application/{kind}" for kind in kinds])
 
 
 def too_large(limit: int) -> StatusError:

@@ -98,7 +98,7 @@ class Table:
         self.objects: dict[ObjectKey, Stored] = {}
         self._changes: deque[Change] = deque(maxlen=history)
         self._first = 0  # sequence number of the oldest change kept
-        self._forgotten = 0  # version of the newest change that was dropped
+        self.forgotten = 0  # version of the newest change that was dropped
         self._order: list[ObjectKey] | None = None
         self.listeners: dict[Callable[[], None], None] = {}  # in the order in which they came
         self.dropped = False
@@ -123,7 +123,7 @@ class Table:
                 self._order = None
             self.objects[key] = change.new
         if len(self._changes) == self._changes.maxlen:
-            self._forgotten = self._changes[0].version
+            self.forgotten = self._changes[0].version
             self._first += 1
         self._changes.append(change)
         for listener in self.listeners:
@@ -132,7 +132,7 @@ class Table:
     def forget_history(self, version: int) -> None:
         """Drop all recorded changes, as a compaction at `version` does."""
         self._first = self.end
-        self._forgotten = version
+        self.forgotten = version
         self._changes.clear()
 
     def position_after(self, version: int) -> int:
@@ -141,7 +141,7 @@ class Table:
         Raises:
             TooOld: changes after `version` have been dropped.
         """
-        if version < self._forgotten:
+        if version < self.forgotten:
             raise TooOld
         newer = 0
         for change in reversed(self._changes):
@@ -181,7 +181,7 @@ class Table:
         Raises:
             TooOld: the history does not reach back that far.
         """
-        if version < self._forgotten:
+        if version < self.forgotten:
             raise TooOld
         state = dict(self.objects)
         for change in reversed(self._changes):
@@ -207,6 +207,7 @@ class Storage:
         table = self._tables.get(resource)
         if table is None:
             table = self._tables[resource] = Table(self._history)
+            table.forget_history(self.version)  # as if the resource's cache had been filled only now
         return table
 
     def tables(self) -> Iterator[tuple[ResourceId, Table]]:
@@ -219,8 +220,7 @@ class Storage:
             table.dropped = True
             for listener in table.listeners:
                 listener()
-            self._tables[resource] = Table(self._history)
-            self._tables[resource].forget_history(self.version)
+            del self._tables[resource]
 
     def get(self, resource: ResourceId, key: ObjectKey) -> Stored | None:
         table = self._tables.get(resource)

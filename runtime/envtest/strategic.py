@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from controller_runtime.envtest.status import bad_request
+from controller_runtime.envtest.status import StatusError, bad_request
 from controller_runtime.envtest.storage import Json
 
 __all__ = ["strategic_merge"]
@@ -30,6 +30,8 @@ def strategic_merge(live: Json, patch: Json, schema: Mapping[str, Any]) -> Json:
         return {name: value for name, value in patch.items() if name != "$patch"}
     if patch.get("$patch") == "delete":
         return {}
+    if patch.get("$patch", "merge") != "merge":
+        raise _failed(f"unknown patch type: {patch['$patch']} in map: {_as_go(patch)}")
     merged = dict(live)
     retained = patch.get("$retainKeys")
     if isinstance(retained, list):
@@ -47,8 +49,14 @@ def strategic_merge(live: Json, patch: Json, schema: Mapping[str, Any]) -> Json:
                 merged[name] = _merge_value(merged.get(name), value, inner, patch.get(_ORDER + name), name)
     for name, order in patch.items():
         field = name.removeprefix(_ORDER)
-        if name.startswith(_ORDER) and field not in patch and isinstance(merged.get(field), list):
-            merged[field] = _ordered(merged[field], order, _property(schema, field).get("x-kubernetes-patch-merge-key"))
+        if (
+            name.startswith(_ORDER)
+            and isinstance(order, list)
+            and field not in patch
+            and isinstance(merged.get(field), list)
+        ):
+            merge_key = _property(schema, field).get("x-kubernetes-patch-merge-key")
+            merged[field] = _ordered(merged[field], merged[field], order, merge_key)
     return merged
 
 
@@ -74,7 +82,7 @@ def _merge_value(live: Any, value: Any, schema: Mapping[str, Any], order: Any, n
 
 def _merge_sets(live: list[Any], patch: list[Any], order: Any) -> list[Any]:
     merged = live + [item for item in patch if item not in live]
-    return _ordered(merged, order, None)
+    return _ordered(merged, live, order if isinstance(order, list) else patch, None)
 
 
 def _merge_lists(
@@ -87,10 +95,10 @@ def _merge_lists(
         return [item for item in patch if item.get("$patch") != "replace"]
     merged = list(live)
     for item in patch:
-        if item.get("$patch") != "delete" and key not in item:
-            raise bad_request(f"map: {item} does not contain declared merge key: {key}")
+        if key not in item:
+            raise _failed(f"map: {_as_go(item)} does not contain declared merge key: {key}")
         position = next(
-            (i for i, old in enumerate(merged) if isinstance(old, dict) and old.get(key) == item.get(key)), None
+            (i for i, old in enumerate(merged) if isinstance(old, dict) and old.get(key) == item[key]), None
         )
         if item.get("$patch") == "delete":
             if position is not None:
@@ -99,19 +107,31 @@ def _merge_lists(
             merged.append(strategic_merge({}, item, schema))
         else:
             merged[position] = strategic_merge(merged[position], item, schema)
-    return _ordered(merged, order, key)
+    return _ordered(merged, live, order if isinstance(order, list) else patch, key)
 
 
-def _ordered(items: list[Any], order: Any, key: str | None) -> list[Any]:
-    """Sort by a `$setElementOrder` list; items it does not name stay behind the one that they followed."""
-    if not isinstance(order, list):
-        return items
-    wanted = [entry.get(key) if key and isinstance(entry, dict) else entry for entry in order]
-    groups: list[tuple[int, list[Any]]] = [(-1, [])]
-    for item in items:
-        name = item.get(key) if key and isinstance(item, dict) else item
-        if name in wanted:
-            groups.append((wanted.index(name), [item]))
-        else:
-            groups[-1][1].append(item)
-    return [item for _, group in sorted(groups, key=lambda group: group[0]) for item in group]
+def _ordered(items: list[Any], live: list[Any], order: list[Any], key: str | None) -> list[Any]:
+    """Bring the items that `order` names into its order; each other one stays before those that it was before in `live`."""
+
+    def name_of(item: Any) -> Any:
+        return item.get(key) if key and isinstance(item, dict) else item
+
+    wanted = [name_of(entry) for entry in order]
+    before = [name_of(item) for item in live]
+    named = sorted((item for item in items if name_of(item) in wanted), key=lambda item: wanted.index(name_of(item)))
+    others = [item for item in items if name_of(item) not in wanted]
+    merged: list[Any] = []
+    while named and others:
+        first, second = name_of(others[0]), name_of(named[0])
+        stays = second in before and before.index(first) < before.index(second)
+        merged.append(others.pop(0) if stays else named.pop(0))
+    return merged + named + others
+
+
+def _failed(message: str) -> StatusError:
+    """What a real server answers to a patch that it cannot merge: without a reason."""
+    return StatusError(500, "", message)
+
+
+def _as_go(item: Json) -> str:
+    return "map[" + " ".join(f"{name}:{item[name]}" for name in sorted(item)) + "]"

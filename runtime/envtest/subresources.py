@@ -93,7 +93,7 @@ def write_scale(
     for name in paths.spec[:-1]:
         node = node.setdefault(name, {})
     node[paths.spec[-1]] = replicas
-    return read_scale(kind, writer.update(kind, stored.key, obj, options))
+    return read_scale(kind, writer.update(kind, stored.key, obj, options).stored)
 
 
 def evict(deleter: Deleter, storage: Storage, kind: Kind, key: ObjectKey, body: Any) -> Json:

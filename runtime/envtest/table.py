@@ -14,7 +14,7 @@ from controller_runtime.envtest.jsonpath import compile_path
 from controller_runtime.envtest.kinds import Column, Kind
 from controller_runtime.envtest.storage import Json
 
-__all__ = ["age", "custom_columns", "human_duration", "metadata_only", "table"]
+__all__ = ["age", "bookmark_table", "custom_columns", "human_duration", "metadata_only", "table"]
 
 _NAME: Final = Column(
     "Name", "string", lambda obj, _: obj["metadata"]["name"], "Name must be unique within a namespace.", "name"
@@ -41,8 +41,20 @@ def table(
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
         "metadata": metadata,
-        "columnDefinitions": [column.definition() for column in shown] if columns else [],
+        "columnDefinitions": [column.definition() for column in shown] if columns else None,
         "rows": rows,
+    }
+
+
+def bookmark_table(kind: Kind, obj: Json, metadata: Json) -> Json:
+    """The table that a bookmark comes as: one row of empty cells with the bookmark's metadata."""
+    cells = [""] * (1 + len(kind.columns or (_CREATED,)))
+    return {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": metadata,
+        "columnDefinitions": None,
+        "rows": [{"cells": cells, "object": metadata_only(obj)}],
     }
 
 

@@ -12,8 +12,9 @@ from typing import Any, Final, final
 import orjson
 
 from controller_runtime.envtest.equality import identical
-from controller_runtime.envtest.formats import format_problem
-from controller_runtime.envtest.schema import Node, json_type, type_fits
+from controller_runtime.envtest.formats import fits_format, fits_size
+from controller_runtime.envtest.jsontypes import json_type
+from controller_runtime.envtest.schema import Node, type_fits
 from controller_runtime.envtest.status import Cause
 
 __all__ = ["MISSING", "validate"]
@@ -35,10 +36,12 @@ def validate(node: Node, value: Any, old: Any, path: str, out: list[Cause], *, r
     if value is None and node.nullable:
         return
     if not type_fits(node, value):
-        expected = node.type or "integer or string"
+        expected = node.type or "integer,string"
         found = json_type(value)
         message = f'Invalid value: "{found}": {_body(path)} must be of type {expected}: "{found}"'
         out.append(Cause(path or "<nil>", message, "FieldValueTypeInvalid"))
+        if node.type == "integer" and found == "number":
+            out.append(_of_nothing(f"Checked value must be of type integer (default format) in {path}"))
         return
     _validate_value(node, value, path, out)
     if isinstance(value, dict):
@@ -101,7 +104,7 @@ def _validate_value(node: Node, value: Any, path: str, out: list[Cause]) -> None
         out.append(Cause(field, f"Invalid value: {_shown(value) if shown is None else shown}: {_body(path)} {rule}"))
 
     if node.enum is not None and value not in node.enum:
-        supported = ", ".join(_shown(item) for item in node.enum)
+        supported = ", ".join(_shown(item) if isinstance(item, str) else f'"{_shown(item)}"' for item in node.enum)
         message = f"Unsupported value: {_shown(value)}: supported values: {supported}"
         out.append(Cause(field, message, "FieldValueNotSupported"))
     if isinstance(value, str):
@@ -127,9 +130,7 @@ def _validate_value(node: Node, value: Any, path: str, out: list[Cause]) -> None
         if node.min_properties is not None and len(value) < node.min_properties:
             wrong(f"should have at least {node.min_properties} properties", str(len(value)))
     if node.format:
-        problem = format_problem(node.format, value)
-        if problem:
-            wrong(problem)
+        _validate_format(node, value, path, out)
     _validate_junctures(node, value, path, out)
 
 
@@ -143,20 +144,40 @@ def _validate_number(node: Node, value: float, wrong: Callable[[str], None]) -> 
         wrong(f"should be a multiple of {node.multiple_of}")
 
 
+def _validate_format(node: Node, value: Any, path: str, out: list[Cause]) -> None:
+    if isinstance(value, str):
+        if not fits_format(node.format, value):
+            message = f'Invalid value: "{value}": {_body(path)} must be of type {node.format}: "{value}"'
+            out.append(Cause(path or "<nil>", message, "FieldValueTypeInvalid"))
+    elif not fits_size(node.format, value):
+        text = f"Checked value must be of type {node.type} with format {node.format} in {path}"
+        out.append(_of_nothing(text))
+
+
 def _validate_junctures(node: Node, value: Any, path: str, out: list[Cause]) -> None:
-    def holds(inner: Node) -> bool:
+    """Alternatives: what is wrong is said of no field, as a real server does it, with what is wrong in the first of them."""
+
+    def problems(inner: Node) -> list[Cause]:
         found: list[Cause] = []
         validate(inner, value, MISSING, path, found)
-        return not found
+        return found
 
-    def wrong(rule: str) -> None:
-        out.append(Cause(path or "<nil>", f"Invalid value: {_shown(value)}: {_body(path)} {rule}"))
+    shown = f'"{path}"'
+    every = [cause for inner in node.all_of for cause in problems(inner)]
+    if every:
+        out += [*every, _of_nothing(f"{shown} must validate all the schemas (allOf)")]
+    any_of = [problems(inner) for inner in node.any_of]
+    if any_of and all(any_of):
+        out += [_of_nothing(f"{shown} must validate at least one schema (anyOf)"), *any_of[0]]
+    one_of = [problems(inner) for inner in node.one_of]
+    valid = sum(not found for found in one_of)
+    if one_of and valid != 1:
+        count = f"Found {valid} valid alternatives" if valid else "Found none valid"
+        out.append(_of_nothing(f"{shown} must validate one and only one schema (oneOf). {count}"))
+        out += [] if valid else one_of[0]
+    if node.unless is not None and not problems(node.unless):
+        out.append(_of_nothing(f"{shown} must not validate the schema (not)"))
 
-    for inner in node.all_of:
-        validate(inner, value, MISSING, path, out)
-    if node.any_of and not any(map(holds, node.any_of)):
-        wrong("must validate at least one schema (anyOf)")
-    if node.one_of and sum(map(holds, node.one_of)) != 1:
-        wrong("must validate one and only one schema (oneOf)")
-    if node.unless is not None and holds(node.unless):
-        wrong("must not validate the schema (not)")
+
+def _of_nothing(text: str) -> Cause:
+    return Cause("<nil>", f'Invalid value: "": {text}')

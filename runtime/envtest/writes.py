@@ -10,6 +10,7 @@ Concurrency: plain synchronous code for one event loop: a write is atomic.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from controller_runtime.api.resource import ObjectKey
@@ -20,9 +21,11 @@ from controller_runtime.envtest.checks import (
     WriteOptions,
     check_applied_fields,
     check_home,
-    check_preconditions,
+    check_uid,
     check_unknown_fields,
     check_url,
+    check_valid,
+    check_version,
 )
 from controller_runtime.envtest.equality import identical
 from controller_runtime.envtest.kinds import Kind
@@ -30,16 +33,17 @@ from controller_runtime.envtest.lastapplied import forgiven_fields, refresh_last
 from controller_runtime.envtest.metadata import (
     check_shape,
     complete_name,
+    drop_unknown_fields,
     give_identity,
     keep_server_fields,
     next_generation,
-    validate_metadata,
-    validate_metadata_update,
     waits_for_content,
 )
+from controller_runtime.envtest.metadatarules import finalizer_warnings, validate_metadata, validate_metadata_update
 from controller_runtime.envtest.parts import configured_part, copied, keep_status, only_status
 from controller_runtime.envtest.patches import APPLY, patched, read_yaml
 from controller_runtime.envtest.status import (
+    StatusError,
     already_exists,
     bad_request,
     conflict,
@@ -47,8 +51,9 @@ from controller_runtime.envtest.status import (
     not_found,
 )
 from controller_runtime.envtest.storage import Json, Storage, Stored
+from controller_runtime.envtest.users import User
 
-__all__ = ["Writer", "Written"]
+__all__ = ["Guard", "Writer", "Written"]
 
 
 class Written(NamedTuple):
@@ -58,13 +63,22 @@ class Written(NamedTuple):
     created: bool = False
 
 
+Guard = Callable[[Kind, Json, "Json | None", "User | None"], None]
+"""Sees every valid write (kind, new, old, who writes) and raises a StatusError for what it forbids."""
+
+
 class Writer:
-    """Carries out writes on a storage."""
+    """Carries out writes on a storage.
+
+    Attributes:
+        guards: asked before anything is stored.
+    """
 
     def __init__(self, storage: Storage, clock: Clock, rng: random.Random) -> None:
         self._storage = storage
         self._clock = clock
         self._rng = rng
+        self.guards: list[Guard] = []
 
     def create(self, kind: Kind, namespace: str, obj: Any, options: WriteOptions) -> Stored:
         """Store a new object, which is given up by the caller.
@@ -72,10 +86,12 @@ class Writer:
         Raises:
             StatusError: it was refused.
         """
-        obj = check_shape(kind, obj)
+        return self._create(kind, namespace, self._decoded(kind, obj, options), options)
+
+    def _create(self, kind: Kind, namespace: str, obj: Json, options: WriteOptions) -> Stored:
         metadata = obj["metadata"]
         if metadata.get("resourceVersion"):
-            raise bad_request("resourceVersion should not be set on objects to be created")
+            raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
         metadata.pop("resourceVersion", None)
         submitted = metadata.pop("managedFields", None)
         generated = not metadata.get("name") and bool(metadata.get("generateName"))
@@ -83,24 +99,37 @@ class Writer:
         self._own(kind, {}, obj, ownership.decode_managers(submitted or []), "", options)
         for _ in range(8 if generated else 1):
             key = ObjectKey(namespace, metadata.get("name", ""))
-            if self._storage.get(kind.storage, key) is None:
+            present = self._storage.get(kind.storage, key)
+            if present is None or not key.name:
                 return self._store_new(kind, key, obj, options)
             if generated:
                 metadata["name"] = ""
                 complete_name(metadata, self._rng)
-        raise already_exists(kind.resource, key.name)
+        self._check_new(kind, key, obj, options)
+        leaving = present is not None and "deletionTimestamp" in present.metadata
+        raise already_exists(kind.resource, key.name, leaving=leaving)
 
-    def update(self, kind: Kind, key: ObjectKey, obj: Any, options: WriteOptions, subresource: str = "") -> Stored:
-        """Replace an object; through a subresource, only its part of it.
+    def update(self, kind: Kind, key: ObjectKey, obj: Any, options: WriteOptions, subresource: str = "") -> Written:
+        """Replace an object; through a subresource, only its part of it. Of some kinds it creates what is not there.
 
         Raises:
             StatusError: it was refused.
         """
-        stored = self._existing(kind, key)
-        obj = check_shape(kind, obj)
+        obj = self._decoded(kind, obj, options)
         metadata = obj["metadata"]
         check_url(key, metadata)
-        check_preconditions(kind, stored, metadata)
+        stored = self._storage.get(kind.storage, key)
+        if stored is None and kind.create_on_update and not subresource:
+            if metadata.get("resourceVersion"):
+                raise conflict(kind.resource, key.name)
+            return Written(self._create(kind, key.namespace, obj, options), created=True)
+        stored = stored or self._existing(kind, key)
+        check_uid(kind, stored, metadata)
+        return Written(self._update(kind, stored, obj, options, subresource))
+
+    def _update(self, kind: Kind, stored: Stored, obj: Json, options: WriteOptions, subresource: str) -> Stored:
+        metadata = obj["metadata"]
+        check_version(kind, stored, metadata)
         submitted = metadata.pop("managedFields", None)
         managers = ownership.decode_managers(submitted or stored.metadata.get("managedFields", []))
         return self._replace(kind, stored, obj, managers, options, subresource)
@@ -118,7 +147,26 @@ class Writer:
         stored = self._existing(kind, key)
         schema = kind.schema if kind.strategic else None
         live = kind.from_storage(stored.copy())
-        return Written(self.update(kind, key, patched(live, body, media, schema), options, subresource))
+        obj = self._decoded(kind, patched(live, body, media, schema), options, subresource)
+        check_url(key, obj["metadata"])
+        return Written(self._update(kind, stored, obj, options, subresource))
+
+    @staticmethod
+    def _decoded(kind: Kind, obj: Any, options: WriteOptions, subresource: str = "") -> Json:
+        """The object of a request without what its kind does not know, which is refused, reported, or ignored.
+
+        Of an object that was patched through its status subresource only the status can have anything new.
+        """
+        decoded = check_shape(kind, obj)
+        unknown = drop_unknown_fields(decoded["metadata"])
+        if subresource == "status":
+            part = {"status": decoded.pop("status")} if "status" in decoded else {}
+            unknown += kind.strategy.prune(part)
+            decoded.update(part)
+        else:
+            unknown += kind.strategy.prune(decoded)
+        check_unknown_fields(kind, unknown, options)
+        return decoded
 
     def _apply(self, kind: Kind, key: ObjectKey, config: Any, options: WriteOptions, subresource: str) -> Written:
         config = check_shape(kind, config)
@@ -138,12 +186,16 @@ class Writer:
                 raise conflict(kind.resource, key.name, why)
             metadata.pop("resourceVersion", None)
             return Written(self._apply_new(kind, key, config, options), created=True)
-        check_preconditions(kind, stored, {"resourceVersion": stored.metadata["resourceVersion"], **metadata})
+        check_version(kind, stored, {"resourceVersion": stored.metadata["resourceVersion"], **metadata})
+        check_uid(kind, stored, metadata)
         for name in ("resourceVersion", "uid", "creationTimestamp", "generation"):
             metadata.pop(name, None)
         config = configured_part(kind, config, subresource)
         live = kind.from_storage(stored.copy())
         managers = ownership.decode_managers(live["metadata"].pop("managedFields", []))
+        if not managers:
+            api_version = kind.resource.api_version
+            managers = ownership.before_first_apply(live, api_version, kind.merge, self._now())
         merged, managers = ownership.apply(
             live,
             config,
@@ -155,6 +207,7 @@ class Writer:
             forgiven=forgiven_fields(live, options.manager, kind.merge),
         )
         obj = copied(merged)
+        kind.strategy.prune(obj)  # what the kind has forgotten since
         refresh_last_applied(obj, config, options.manager)
         return Written(self._replace(kind, stored, obj, managers, options, subresource, applied=True))
 
@@ -178,13 +231,18 @@ class Writer:
         if kind.has_status:
             obj.pop("status", None)
         give_identity(kind, obj, self._rng, self._clock.now())
-        check_unknown_fields(kind, kind.strategy.prune(obj), options)
         kind.strategy.prepare(obj, None)
 
-    def _store_new(self, kind: Kind, key: ObjectKey, obj: Json, options: WriteOptions) -> Stored:
+    @staticmethod
+    def _check_new(kind: Kind, key: ObjectKey, obj: Json, options: WriteOptions) -> None:
         causes = validate_metadata(kind, obj["metadata"]) + kind.strategy.validate(obj, None, "")
-        if causes:
-            raise invalid(kind.resource, key.name, causes)
+        check_valid(kind, key.name, causes, options)
+
+    def _store_new(self, kind: Kind, key: ObjectKey, obj: Json, options: WriteOptions) -> Stored:
+        self._check_new(kind, key, obj, options)
+        options.warnings += finalizer_warnings(kind, obj["metadata"], {})
+        for guard in self.guards:
+            guard(kind, obj, None, options.user)
         return self._commit(kind, key, obj, options)
 
     def _replace(
@@ -208,7 +266,6 @@ class Writer:
         keep_server_fields(metadata, before)
         if kind.resource.namespaced:
             metadata.setdefault("namespace", stored.key.namespace)
-        check_unknown_fields(kind, self._prune(kind, obj, subresource), options)
         kind.strategy.prepare(obj, old)
         next_generation(kind, obj, old)
         metadata["resourceVersion"] = before["resourceVersion"]
@@ -218,10 +275,13 @@ class Writer:
             self._own(kind, old, obj, managers, subresource, options)
         if identical(obj, old):
             return stored
-        causes = validate_metadata(kind, metadata) + validate_metadata_update(metadata, before)
-        causes += kind.strategy.validate(obj, old, subresource)
-        if causes:
-            raise invalid(kind.resource, stored.key.name, causes)
+        fixed = validate_metadata_update(metadata, before)
+        # A real server looks at what never changes twice, for all kinds and for each kind, and says so.
+        causes = [*fixed, *validate_metadata(kind, metadata), *fixed, *kind.strategy.validate(obj, old, subresource)]
+        check_valid(kind, stored.key.name, causes, options)
+        options.warnings += finalizer_warnings(kind, metadata, before)
+        for guard in self.guards:
+            guard(kind, obj, old, options.user)
         if (
             "deletionTimestamp" in metadata
             and not metadata.get("finalizers")
@@ -234,18 +294,8 @@ class Writer:
             return Stored(stored.key, kind.to_storage(obj), stored.version)
         return self._commit(kind, stored.key, obj, options)
 
-    @staticmethod
-    def _prune(kind: Kind, obj: Json, subresource: str) -> list[str]:
-        """Prune what the request may have brought: through the status subresource that is the status alone."""
-        if subresource != "status":
-            return kind.strategy.prune(obj)
-        part = {"status": obj.pop("status")} if "status" in obj else {}
-        unknown = kind.strategy.prune(part)
-        obj.update(part)
-        return unknown
-
     def _commit(self, kind: Kind, key: ObjectKey, obj: Json, options: WriteOptions) -> Stored:
-        stored_form = kind.to_storage(obj)
+        stored_form = kind.to_storage({"kind": obj["kind"], "apiVersion": obj["apiVersion"], **obj})
         if options.dry_run:
             return Stored(key, stored_form, self._storage.version)
         return self._storage.put(kind.storage, key, stored_form)
@@ -259,7 +309,9 @@ class Writer:
             before["metadata"] = {name: value for name, value in old["metadata"].items() if name != "managedFields"}
         elif kind.strategic:
             before = {"metadata": {}, "spec": {}, "status": {}}
-        self._set_managers(obj, ownership.own_changes(before, obj, managers, writer, kind.merge, self._now()))
+        # As on a real server, an entry for the scale carries no time.
+        now = "" if subresource == "scale" else self._now()
+        self._set_managers(obj, ownership.own_changes(before, obj, managers, writer, kind.merge, now))
 
     @staticmethod
     def _set_managers(obj: Json, managers: ownership.Managers) -> None:

@@ -56,12 +56,18 @@ async def test_requests_and_answers_cross_the_wire(session: aiohttp.ClientSessio
         assert response.headers["content-type"] == "application/json"
 
 
-@pytest.mark.parametrize("header", [None, "Bearer wrong", "Basic YTpi", ""])
-async def test_without_the_token_nobody_enters(session: aiohttp.ClientSession, header: str | None) -> None:
-    headers = {"Authorization": header or ""}
+@pytest.mark.parametrize("header", ["Bearer wrong", "Basic YTpi", "Bearer ", "Bearer a.b.c"])
+async def test_with_a_wrong_token_nobody_enters(session: aiohttp.ClientSession, header: str) -> None:
+    headers = {"Authorization": header}
     async with session.get(CONFIG_MAPS, headers=headers) as response:
         assert response.status == 401
         assert (await response.json())["reason"] == "Unauthorized"
+
+
+async def test_without_a_token_one_is_anonymous(session: aiohttp.ClientSession) -> None:
+    async with session.get(CONFIG_MAPS, headers={"Authorization": ""}) as response:
+        assert response.status == 403
+        assert 'User "system:anonymous" cannot list resource' in (await response.json())["message"]
 
 
 async def test_health_needs_no_token(session: aiohttp.ClientSession) -> None:

@@ -148,7 +148,7 @@ async def test_a_rule_speaks_its_own_words(kubectl: Kubectl) -> None:
     await kubectl("apply", "-f", "-", stdin=WIDGET)
     done = await kubectl.run("patch", "widget", "w", "--type=merge", "-p", '{"spec":{"color":"red"}}')
     assert done.code == 1
-    assert done.err.strip() == ('The Widget "w" is invalid: spec.color: Invalid value: "string": color is immutable')
+    assert done.err.strip() == ('The Widget "w" is invalid: spec.color: Invalid value: "red": color is immutable')
 
 
 async def test_get_prints_the_columns_of_the_kind(kubectl: Kubectl) -> None:

@@ -77,7 +77,7 @@ async def test_bookmarks_come_every_minute_and_before_the_end() -> None:
     loop = asyncio.get_running_loop()
     async with EmbeddedCluster(clock=LoopClock()) as cluster:
         started = loop.time()
-        request = watch(CONFIG_MAPS, timeoutSeconds="150", allowWatchBookmarks="true")
+        request = watch(CONFIG_MAPS, timeoutSeconds="150", allowWatchBookmarks="true", resourceVersion="1")
         async with cluster.transport.stream(request) as stream:
             told = [(loop.time() - started, json.loads(line)["type"]) async for line in stream.lines()]
         assert told == [(60, "BOOKMARK"), (120, "BOOKMARK"), (150, "BOOKMARK")]

@@ -78,7 +78,7 @@ class TestPreconditions:
         created = server.ok("POST", CONFIG_MAPS, config_map())
         reply = server("DELETE", f"{CONFIG_MAPS}/c", {"preconditions": {field: "123456"}})
         assert (reply.status, reply.reason) == (409, "Conflict")
-        assert "Precondition failed" in reply.message
+        assert "in the precondition (123456) does not match" in reply.message
         right = {"preconditions": {field: created["metadata"][field]}}
         assert server("DELETE", f"{CONFIG_MAPS}/c", right).status == 200
 
@@ -111,11 +111,10 @@ class TestGrace:
         server.ok("DELETE", f"{PODS}/p")
         assert server("GET", f"{PODS}/p").status == 404
 
-    @pytest.mark.parametrize(("grace", "code"), [(-1, 422), ("soon", 400)])
-    def test_must_be_a_number_of_seconds(self, grace: Any, code: int) -> None:
+    def test_must_be_a_number_of_seconds(self) -> None:
         server = Server()
         server.ok("POST", PODS, pod(nodeName="n1"))
-        assert server("DELETE", f"{PODS}/p", {"gracePeriodSeconds": grace}).status == code
+        assert server("DELETE", f"{PODS}/p", {"gracePeriodSeconds": "soon"}).status == 400
 
 
 def test_a_collection_delete_takes_what_matches() -> None:

@@ -81,7 +81,7 @@ class TestLists:
             ({"resourceVersionMatch": "Sometimes", "resourceVersion": "1"}, 422),
             ({"resourceVersion": "99999"}, 504),
             ({"sendInitialEvents": "true"}, 422),
-            ({"watch": "maybe"}, 400),
+            ({"timeoutSeconds": "soon"}, 400),
         ],
     )
     def test_refuse_what_they_cannot_understand(self, params: dict[str, str], code: int) -> None:
@@ -198,8 +198,17 @@ class TestWatches:
     def test_of_a_version_beyond_the_history_are_gone(self) -> None:
         server = Server(history=2)
         numbered(4, server)
-        reply = server("GET", CONFIG_MAPS, watch="1", resourceVersion="3")
-        assert (reply.status, reply.reason) == (410, "Expired")
+        watch = server.watch(CONFIG_MAPS, resourceVersion="3")
+        assert [(kind, obj["code"], obj["reason"]) for kind, obj in events(watch)] == [("ERROR", 410, "Expired")]
+        assert watch.ended
+
+    def test_of_a_version_that_is_not_reached_wait_for_it(self) -> None:
+        server = Server()
+        version = int(server.ok("GET", CONFIG_MAPS)["metadata"]["resourceVersion"])
+        watch = server.watch(CONFIG_MAPS, resourceVersion=str(version + 2))
+        assert events(watch) == []
+        numbered(4, server)
+        assert [obj["metadata"]["name"] for _, obj in events(watch)] == ["c2", "c3"]
 
     def test_that_fall_behind_the_history_end_with_an_error(self) -> None:
         server = Server(history=2)
@@ -212,8 +221,7 @@ class TestWatches:
     @pytest.mark.parametrize(
         ("params", "code"),
         [
-            ({"resourceVersion": "x"}, 400),
-            ({"resourceVersion": "999999"}, 504),
+            ({"resourceVersion": "x"}, 500),
             ({"sendInitialEvents": "true"}, 422),
             ({"resourceVersionMatch": "Exact", "resourceVersion": "1"}, 422),
             ({"timeoutSeconds": "soon"}, 400),

@@ -30,7 +30,7 @@ ONE, TWO = {"name": "one", "image": "1"}, {"name": "two", "image": "2"}
             {"containers": [{"name": "two", "image": "9"}]},
             {"containers": [ONE, {"name": "two", "image": "9"}]},
         ),
-        ({"containers": [ONE]}, {"containers": [TWO]}, {"containers": [ONE, TWO]}),
+        ({"containers": [ONE]}, {"containers": [TWO]}, {"containers": [TWO, ONE]}),
         ({"containers": [ONE, TWO]}, {"containers": [{"name": "one", "$patch": "delete"}]}, {"containers": [TWO]}),
         ({"containers": [ONE, TWO]}, {"containers": [TWO, {"$patch": "replace"}]}, {"containers": [TWO]}),
         (
@@ -54,7 +54,7 @@ ONE, TWO = {"name": "one", "image": "1"}, {"name": "two", "image": "2"}
         (
             {"containers": [{"name": "one", "env": [{"name": "A", "value": "1"}]}]},
             {"containers": [{"name": "one", "env": [{"name": "B", "value": "2"}]}]},
-            {"containers": [{"name": "one", "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]}]},
+            {"containers": [{"name": "one", "env": [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}]}]},
         ),
     ],
 )

@@ -28,7 +28,7 @@ def act(server: Server, step: tuple[str, str, str]) -> None:
 
 
 def state(listing: Any) -> dict[str, Any]:
-    return {item["metadata"]["name"]: item for item in listing["items"]}
+    return {item["metadata"]["name"]: {"kind": "ConfigMap", "apiVersion": "v1", **item} for item in listing["items"]}
 
 
 @settings(max_examples=60, deadline=None)

@@ -16,6 +16,7 @@ __all__ = [
     "LEADERS_EVICTED",
     "OFFLINED",
     "READY",
+    "RESTART_REQUIRED",
     "RUNNING",
     "SUSPENDED",
     "SYNCED",
@@ -36,6 +37,8 @@ SUSPENDED: Final = "Suspended"
 RUNNING: Final = "Running"
 OFFLINED: Final = "Offlined"
 LEADERS_EVICTED: Final = "LeadersEvicted"
+RESTART_REQUIRED: Final = "RestartRequired"
+"""There only while it is True: something takes effect when the pod is next recreated, and nothing does that by itself."""
 
 
 def find_condition(conditions: Iterable[Condition], type: str) -> Condition | None:  # noqa: A002 (the field's name)

@@ -23,6 +23,7 @@ __all__ = [
     "CLUSTER_INDEX",
     "GROUP_KINDS",
     "GroupKind",
+    "cluster_changed",
     "cluster_key",
     "cluster_name",
     "cluster_names",
@@ -123,3 +124,25 @@ async def groups_of(client: Reader, cluster: Cluster) -> list[PDGroup | TiKVGrou
             group_kind.kind, namespace=cluster.metadata.namespace, index=(CLUSTER_INDEX, cluster.metadata.name)
         )
     return found
+
+
+def cluster_changed(event: CacheEvent) -> bool:
+    """A Cluster came or went, or changed in what its instances are made from.
+
+    The generation stands for the whole spec; of the status only PD's URL and the cluster's id matter, not the counts and
+    conditions that each change of a group writes there.
+    """
+    if event.old is None or event.new is None:
+        return True
+    old, new = event.old.decode(Cluster), event.new.decode(Cluster)
+    return _concerns(old) != _concerns(new)
+
+
+def _concerns(cluster: Cluster) -> tuple[object, ...]:
+    status = cluster.status
+    return (
+        cluster.metadata.generation,
+        cluster.metadata.deletion_timestamp,
+        status.pd if status is not None else None,
+        status.id if status is not None else "",
+    )

@@ -27,6 +27,7 @@ from tikv_operator.pdclient.errors import PDError, PDNotFound, PDUnexpectedAnswe
 from tikv_operator.pdclient.metrics import PDMetrics
 from tikv_operator.pdclient.models import DownPeers, MemberHealth, Members, PDConfig, Store, TSOMember
 from tikv_operator.pdclient.requester import PDRequester
+from tikv_operator.pdclient.tikv import TiKVClient
 
 __all__ = ["PDClient", "evict_leader_scheduler"]
 
@@ -66,6 +67,8 @@ class PDClient:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._caller = PDCaller(requester, timeout=timeout, metrics=metrics, jitter=jitter)
+        self.tikv = TiKVClient(self._caller)
+        """The stores' own HTTP API."""
 
     # -- the cluster and its PD servers
 
@@ -116,6 +119,26 @@ class PDClient:
         """Remove a PD server from the cluster by its name. Succeeds, without a write, if it is no member."""
         if any(known.name == member for known in (await self.members()).members):
             await self._remove("member_delete", "DELETE", f"{_V1}/members/name/{quote(member, safe='')}")
+
+    async def delete_member_by_id(self, member_id: str) -> None:
+        """Remove a PD server from the cluster, also one that has never started and has no name.
+
+        Succeeds, without a write, if it is no member.
+
+        Raises:
+            PDError: PD refuses, for instance because too few of the others run.
+        """
+        if any(known.id == member_id for known in (await self.members()).members):
+            await self._remove("member_delete", "DELETE", f"{_V1}/members/id/{quote(member_id, safe='')}")
+
+    async def set_config(self, items: Mapping[str, object]) -> None:
+        """Change items of PD's own configuration, which PD keeps, e.g. `{"schedule.max-snapshot-count": 64}`.
+
+        Raises:
+            PDError: PD refuses one of them.
+        """
+        body = msgspec.json.encode(dict(items))
+        await self._caller.call("config_set", "POST", f"{_V1}/config", _nothing, body=body)
 
     async def tso_members(self) -> tuple[TSOMember, ...]:
         return await self._get("tso_members", f"{_V2}/ms/members/tso", wire.tso_members)

@@ -12,7 +12,7 @@ import msgspec
 
 from tikv_operator.pdclient.models import Members, NodeState, PDConfig, Store
 
-__all__ = ["PDSnapshot", "by_address", "changes", "is_continued"]
+__all__ = ["PDSnapshot", "by_address", "changes", "is_continued", "member_changes"]
 
 
 class PDSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +23,7 @@ class PDSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         evicting: ids of the stores whose leaders PD moves away, whoever asked for it.
         config: as of the last time it was read, which happens less often than the rest.
         members: likewise.
+        healthy: likewise: the ids of the members that answer each other. Unlike a member, health is found out anew each time.
         taken_at: seconds since the Unix epoch.
     """
 
@@ -30,6 +31,7 @@ class PDSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     evicting: frozenset[str] = frozenset()
     config: PDConfig = PDConfig()
     members: Members = Members()
+    healthy: frozenset[str] = frozenset()
     taken_at: float = 0.0
 
     @property
@@ -40,11 +42,25 @@ class PDSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     def store_by_id(self, store_id: str) -> Store | None:
         return next((store for store in self.stores.values() if store.id == store_id), None)
 
+    def with_labels(self, notes: Mapping[str, Mapping[str, str | None]]) -> PDSnapshot:
+        """Return this snapshot as if it had been taken after these labels of stores were set, or (None) removed."""
+        noted = {
+            address: msgspec.structs.replace(store, labels=MappingProxyType(_relabelled(store.labels, notes[store.id])))
+            for address, store in self.stores.items()
+            if store.id in notes
+        }
+        return msgspec.structs.replace(self, stores=MappingProxyType({**self.stores, **noted})) if noted else self
+
     def with_evicting(self, notes: Mapping[str, bool]) -> PDSnapshot:
         """Return this snapshot as if it had been taken after the noted stores' evictions began (True) or ended."""
         begun = {store_id for store_id, evicting in notes.items() if evicting}
         evicting = (self.evicting - notes.keys()) | begun
         return self if evicting == self.evicting else msgspec.structs.replace(self, evicting=evicting)
+
+
+def _relabelled(labels: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+    merged: dict[str, str | None] = {**labels, **changes}
+    return {key: value for key, value in merged.items() if value is not None}
 
 
 def by_address(stores: Iterable[Store]) -> Mapping[str, Store]:
@@ -92,6 +108,25 @@ def changes(old: PDSnapshot | None, new: PDSnapshot, *, ready_regions: int) -> f
         if store.id in moved or _differs(old.stores.get(address), store, store.id in new.evicting, ready_regions)
     }
     return frozenset(changed | (old.stores.keys() - new.stores.keys()))
+
+
+def member_changes(old: PDSnapshot | None, new: PDSnapshot) -> frozenset[str]:
+    """Return the names of the members that came, went or changed: in what they say, in health or in who leads.
+
+    A member that hasn't started yet has no name, and is told by none.
+    """
+    before, after = ({} if old is None else _members(old)), _members(new)
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    return frozenset(changed - {""})
+
+
+def _members(snapshot: PDSnapshot) -> dict[str, tuple[object, ...]]:
+    leader = snapshot.members.leader.id if snapshot.members.leader is not None else ""
+    known = leader != ""
+    return {
+        member.name: (member, member.id in snapshot.healthy, member.id == leader, known)
+        for member in snapshot.members.members
+    }
 
 
 def _differs(old: Store | None, new: Store, evicting: bool, ready_regions: int) -> bool:

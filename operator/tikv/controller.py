@@ -19,7 +19,14 @@ from controller_runtime.task import Node as Pipeline
 from controller_runtime.task import ReportStore, Runner, TaskMetrics, block, if_, if_break, if_not
 from tikv_operator.api import Cluster, TiKV, TiKVGroup
 from tikv_operator.common.keys import ANNOTATION_PAUSED, LABEL_GROUP
-from tikv_operator.common.membership import CLUSTER_INDEX, cluster_key, declare, member_keys, members
+from tikv_operator.common.membership import (
+    CLUSTER_INDEX,
+    cluster_changed,
+    cluster_key,
+    declare,
+    member_keys,
+    members,
+)
 from tikv_operator.common.metrics import InstanceMetrics
 from tikv_operator.common.settings import Settings
 from tikv_operator.pdclient import PDClients
@@ -81,6 +88,7 @@ def pipeline() -> Pipeline[TiKVContext]:
         store_labels.server_labels,
         evict_leader.evict_leader,
         conditions.synced,
+        conditions.restart_required,
         if_(state.pd_is_synced, conditions.ready, conditions.offlined),
         conditions.running,
         status.sync,
@@ -88,12 +96,22 @@ def pipeline() -> Pipeline[TiKVContext]:
 
 
 def controller(
-    manager: Manager, pds: PDClients, settings: Settings, *, metrics: TaskMetrics, reports: ReportStore
+    manager: Manager,
+    pds: PDClients,
+    settings: Settings,
+    *,
+    metrics: TaskMetrics,
+    reports: ReportStore,
+    instances: InstanceMetrics | None = None,
 ) -> Controller:
-    """Wire the controller: what feeds it, what it needs, and how it fails."""
+    """Wire the controller: what feeds it, what it needs, and how it fails.
+
+    Args:
+        instances: the gauge of abnormal instances, if other controllers keep it, too.
+    """
     declare(manager.cache, TiKV, TiKVGroup, Cluster, Pod, ConfigMap, PersistentVolumeClaim, ControllerRevision)
     manager.cache.declare(Node, metadata_only=True)
-    instances = InstanceMetrics(manager.registry)
+    instances = instances or InstanceMetrics(manager.registry)
     disruption = asyncio.Lock()
     runner = Runner(
         NAME,
@@ -137,33 +155,11 @@ def controller(
     )
 
 
-def cluster_changed(event: CacheEvent) -> bool:
-    """A Cluster came or went, or changed in what its TiKVs are made from.
-
-    The generation stands for the whole spec; of the status only PD's URL and the cluster's id matter, not the counts and
-    conditions that each change of a group writes there.
-    """
-    if event.old is None or event.new is None:
-        return True
-    old, new = event.old.decode(Cluster), event.new.decode(Cluster)
-    return _concerns(old) != _concerns(new)
-
-
 def pause_changed(event: CacheEvent) -> bool:
     """A group was paused, or is so no longer. Everything else of a group reaches its TiKVs through their specs."""
     if event.old is None or event.new is None:
         return False
     return event.old.meta.annotations.get(ANNOTATION_PAUSED) != event.new.meta.annotations.get(ANNOTATION_PAUSED)
-
-
-def _concerns(cluster: Cluster) -> tuple[object, ...]:
-    status = cluster.status
-    return (
-        cluster.metadata.generation,
-        cluster.metadata.deletion_timestamp,
-        status.pd if status is not None else None,
-        status.id if status is not None else "",
-    )
 
 
 def _tikvs_of_group(cache: Cache) -> Callable[[CacheEvent], Iterable[ObjectKey]]:

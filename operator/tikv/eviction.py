@@ -2,7 +2,8 @@
 
 The condition is the operator's memory: it is persisted before PD is asked to evict, its transition time is the start of the
 eviction, and only a store that it names as evicting is released again. An evict-leader scheduler that an administrator has
-added is none of our business; one that is found when an eviction of ours begins becomes ours.
+added is none of our business: one that is found when an eviction of ours begins does its work for us, and stays when we are
+done (the reasons that end in `ByOther`).
 """
 
 from __future__ import annotations
@@ -18,19 +19,28 @@ from tikv_operator.pdclient import PDSnapshot, Store, StoreState
 
 __all__ = [
     "EVICTED",
+    "EVICTED_BY_OTHER",
     "EVICTING",
+    "EVICTING_BY_OTHER",
     "NOT_EVICTED",
     "STORE_NOT_EXIST",
     "EvictionState",
+    "begins",
     "eviction_state",
+    "is_borrowed",
     "is_ours",
     "leaders_can_leave",
 ]
 
 EVICTED: Final = "Evicted"
 EVICTING: Final = "Evicting"
+EVICTED_BY_OTHER: Final = "EvictedByOther"
+EVICTING_BY_OTHER: Final = "EvictingByOther"
 NOT_EVICTED: Final = "NotEvicted"
 STORE_NOT_EXIST: Final = "StoreNotExist"
+
+_UNDER_WAY: Final = frozenset({EVICTING, EVICTING_BY_OTHER})
+_DONE: Final = frozenset({EVICTED, EVICTED_BY_OTHER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +72,8 @@ def eviction_state(tikv: TiKV, store: Store | None, *, timeout: float, now: floa
     if found.status == "True":
         if store is None:
             return EvictionState(over=found.reason == STORE_NOT_EXIST)
-        return EvictionState(over=found.reason == EVICTED and store.leader_count == 0)  # they may have come back since
-    if found.reason != EVICTING or not found.last_transition_time:
+        return EvictionState(over=found.reason in _DONE and store.leader_count == 0)  # they may have come back since
+    if found.reason not in _UNDER_WAY or not found.last_transition_time:
         return EvictionState(over=False)
     left = parse_time(found.last_transition_time) + timeout - now
     return EvictionState(over=left < 0, timed_out=left < 0, left=max(left, 0.0) + _JUST_AFTER)
@@ -85,7 +95,20 @@ def leaders_can_leave(store: Store, snapshot: PDSnapshot) -> bool:
     )
 
 
+def begins(reason: str, old_reason: str) -> bool:
+    """Return whether the condition LeadersEvicted, by its reasons, tells now of an eviction that it didn't tell of before."""
+    return reason in _UNDER_WAY and old_reason not in _UNDER_WAY
+
+
+def is_borrowed(tikv: TiKV) -> bool:
+    """Return whether an eviction that others have begun was found when one of ours should have."""
+    return _reason(tikv) in (EVICTING_BY_OTHER, EVICTED_BY_OTHER)
+
+
 def is_ours(tikv: TiKV) -> bool:
     """Return whether this operator has evicted the store's leaders, so that it may let them come back."""
-    conditions = tikv.status.conditions if tikv.status is not None else []
-    return condition_reason(conditions, LEADERS_EVICTED) in (EVICTING, EVICTED)
+    return _reason(tikv) in (EVICTING, EVICTED)
+
+
+def _reason(tikv: TiKV) -> str:
+    return condition_reason(tikv.status.conditions if tikv.status is not None else [], LEADERS_EVICTED)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from tikv_operator.common.conditions import LEADERS_EVICTED, OFFLINED, READY, SUSPENDED, SYNCED, TRUE
+from tikv_operator.common.conditions import (
+    LEADERS_EVICTED,
+    OFFLINED,
+    READY,
+    RESTART_REQUIRED,
+    SUSPENDED,
+    SYNCED,
+    TRUE,
+)
 
 __all__ = ["News", "news_of"]
 
@@ -22,6 +30,8 @@ _PROGRESS: Final = {
     (OFFLINED, "Completed"): News("StoreRemoved"),
     (LEADERS_EVICTED, "Evicting"): News("EvictingLeaders"),
     (LEADERS_EVICTED, "Evicted"): News("LeadersEvicted"),
+    (LEADERS_EVICTED, "EvictingByOther"): News("EvictingLeaders"),
+    (LEADERS_EVICTED, "EvictedByOther"): News("LeadersEvicted"),
 }
 _ORDINARY: Final = frozenset({"PodNotUpToDate", "PodNotDeleted"})
 """Reasons why a TiKV is not synced that every change of it goes through."""
@@ -44,4 +54,6 @@ def news_of(condition: str, *, status: bool, reason: str, old_status: str, old_r
         return None if status or reason in _ORDINARY else News(reason, warning=True)
     if condition == SUSPENDED:
         return None if reason == "Unsuspended" and not old_reason else News(reason)
+    if condition == RESTART_REQUIRED:
+        return News("RestartRequired")
     return _PROGRESS.get((condition, reason))

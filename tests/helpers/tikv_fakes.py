@@ -297,6 +297,28 @@ def _merge(base: Any, change: Any) -> Any:
     return merged
 
 
+class FakeTiKV:
+    """The HTTP API of a running TiKV: remembers what was changed.
+
+    Attributes:
+        refused: items that it only reads when it starts, with what it says.
+        trouble: raised instead of any answer.
+    """
+
+    def __init__(self) -> None:
+        self.changed: list[tuple[str, str, Any]] = []
+        self.refused: dict[str, str] = {}
+        self.trouble: Exception | None = None
+
+    async def change_config(self, status_url: str, item: str, value: Any) -> str:
+        if self.trouble is not None:
+            raise self.trouble
+        if item in self.refused:
+            return self.refused[item]
+        self.changed.append((status_url, item, value))
+        return ""
+
+
 class FakePDClient:
     """Records calls; raises `errors[call]` instead of answering."""
 
@@ -305,6 +327,8 @@ class FakePDClient:
         self.errors: dict[str, Exception] = {}
         self.down = DownPeers()
         self.known: tuple[Store, ...] = ()
+        self.evicting: frozenset[str] = frozenset()
+        self.tikv = FakeTiKV()
 
     def _call(self, *call: Any) -> None:
         if call[0] in self.errors:
@@ -332,6 +356,10 @@ class FakePDClient:
     async def stores(self) -> tuple[Store, ...]:
         self._call("stores")
         return self.known
+
+    async def evicting_stores(self) -> frozenset[str]:
+        self._call("evicting_stores")
+        return self.evicting
 
     async def down_peers(self) -> DownPeers:
         self._call("down_peers")
@@ -379,6 +407,10 @@ class FakePD:
     def note_evicting(self, store_id: str, evicting: bool) -> None:
         if self.snapshot is not None:
             self.snapshot = self.snapshot.with_evicting({store_id: evicting})
+
+    def note_labels(self, store_id: str, labels: dict[str, str | None]) -> None:
+        if self.snapshot is not None:
+            self.snapshot = self.snapshot.with_labels({store_id: labels})
 
     def hurry(self) -> None:
         self.hurried += 1

@@ -11,12 +11,21 @@ from typing import Final
 from controller_runtime.api import parse_time
 from controller_runtime.client import ApiError
 from controller_runtime.task import Result, complete, task, wait
-from tikv_operator.common.conditions import OFFLINED, READY, RUNNING, SUSPENDED, SYNCED, find_condition
+from tikv_operator.common.conditions import (
+    OFFLINED,
+    READY,
+    RESTART_REQUIRED,
+    RUNNING,
+    SUSPENDED,
+    SYNCED,
+    find_condition,
+)
 from tikv_operator.common.errors import SpecInvalid
 from tikv_operator.common.keys import LABEL_INSTANCE_REVISION
 from tikv_operator.common.pods import not_running_detail, ready_since
 from tikv_operator.pdclient import NodeState, PDError
 from tikv_operator.tikv import paths
+from tikv_operator.tikv.progress import left_on_store
 from tikv_operator.tikv.tasks.state import TiKVContext
 
 __all__ = [
@@ -25,6 +34,7 @@ __all__ = [
     "offlined",
     "ready",
     "record_failure",
+    "restart_required",
     "running",
     "suspended",
     "synced",
@@ -67,10 +77,26 @@ async def synced(ctx: TiKVContext) -> Result:
         ctx.observe(SYNCED, False, ctx.problems[0].reason, message)
         return wait(message)
     if reason:
-        ctx.observe(SYNCED, False, reason, _NOT_SYNCED[reason])
-        return wait(_NOT_SYNCED[reason])
+        message = _NOT_SYNCED[reason]
+        if ctx.pod_waits:
+            message = f"{message}: {ctx.pod_waits}"
+        ctx.observe(SYNCED, False, reason, message)
+        return wait(message)
     ctx.observe(SYNCED, True, "Synced", "all subreources are synced")
     return complete("instance is synced")
+
+
+@task("CondRestartRequired")
+async def restart_required(ctx: TiKVContext) -> Result:
+    """Say what takes effect only when the pod is next recreated. The condition exists only while there is something."""
+    if ctx.restart is None:
+        return complete("not known")
+    if not ctx.restart:
+        ctx.drop(RESTART_REQUIRED)
+        return complete("nothing waits for a restart")
+    message = "; ".join(pending.message for pending in ctx.restart)
+    ctx.observe(RESTART_REQUIRED, True, ctx.restart[0].reason, message)
+    return complete(message)
 
 
 def _why_not_synced(ctx: TiKVContext) -> str:
@@ -118,8 +144,11 @@ async def offlined(ctx: TiKVContext) -> Result:
         ctx.observe(OFFLINED, True, "Completed", "store has been removed")
         return complete("store has been removed")
     if ctx.offline:
-        ctx.observe(OFFLINED, False, "Processing", "store is removing")
-        return wait("store is removing")
+        message = "store is removing"
+        if ctx.store is not None:
+            message = f"{message}: {left_on_store(ctx.store.leader_count, ctx.store.region_count)}"
+        ctx.observe(OFFLINED, False, "Processing", message)
+        return wait(message)
     if state == NodeState.REMOVING:
         ctx.observe(OFFLINED, False, "Canceling", "store removing is canceling")
         return wait("store removing is canceling")

@@ -5,7 +5,16 @@ from __future__ import annotations
 from controller_runtime.task import Result, complete, task, wait
 from tikv_operator.common.conditions import LEADERS_EVICTED
 from tikv_operator.pdclient import PDHandle, Store
-from tikv_operator.tikv.eviction import EVICTED, EVICTING, NOT_EVICTED, STORE_NOT_EXIST, is_ours
+from tikv_operator.tikv.eviction import (
+    EVICTED,
+    EVICTED_BY_OTHER,
+    EVICTING,
+    EVICTING_BY_OTHER,
+    NOT_EVICTED,
+    STORE_NOT_EXIST,
+    is_borrowed,
+    is_ours,
+)
 from tikv_operator.tikv.tasks.state import TiKVContext
 
 __all__ = ["end", "evict_leader"]
@@ -40,23 +49,32 @@ async def evict_leader(ctx: TiKVContext) -> Result:
 
 async def _evict(ctx: TiKVContext, pd: PDHandle, store: Store) -> Result:
     pd.hurry()
-    if not is_ours(ctx.tikv):
+    others = not is_ours(ctx.tikv) and await _others_evict(ctx, pd, store)
+    if not others and not is_ours(ctx.tikv):
         # Persisted before PD is asked: a scheduler of ours is never forgotten, whenever this process ends.
         ctx.observe(LEADERS_EVICTED, False, EVICTING, _progress(store))
         await ctx.write_status()
-    if not ctx.leaders_leaving:
+    if not others and not ctx.leaders_leaving:
         await pd.client.begin_evict_leader(store.id)
         pd.note_evicting(store.id, True)
         pd.refresh()
         ctx.leaders_leaving = True
     if store.leader_count == 0:
-        ctx.observe(LEADERS_EVICTED, True, EVICTED, "all leaders are evicted")
+        ctx.observe(LEADERS_EVICTED, True, EVICTED_BY_OTHER if others else EVICTED, "all leaders are evicted")
         return complete("all leaders are evicted")
     given_up = (
         f", not waited for any longer after {ctx.settings.eviction_timeout:g}s" if ctx.eviction().timed_out else ""
     )
-    ctx.observe(LEADERS_EVICTED, False, EVICTING, _progress(store) + given_up)
+    ctx.observe(LEADERS_EVICTED, False, EVICTING_BY_OTHER if others else EVICTING, _progress(store) + given_up)
     return complete(f"{store.leader_count} leaders are still to be evicted")
+
+
+async def _others_evict(ctx: TiKVContext, pd: PDHandle, store: Store) -> bool:
+    """Return whether a scheduler that we didn't add evicts the leaders. Before one of ours is added, PD itself is asked."""
+    if ctx.leaders_leaving or is_borrowed(ctx.tikv):
+        return ctx.leaders_leaving
+    ctx.leaders_leaving = store.id in await pd.client.evicting_stores()
+    return ctx.leaders_leaving
 
 
 async def _release(ctx: TiKVContext, pd: PDHandle, store: Store) -> Result:

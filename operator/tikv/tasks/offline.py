@@ -85,6 +85,9 @@ async def _evict_and_remove(ctx: TiKVContext, pd: PDHandle, store: Store) -> Res
     if not state.over:
         message = "leaders must be evicted before the store is removed"
         return wait(message) if state.left is None else retry(state.left, message)
+    if state.timed_out:
+        leaders = f"it still leads {store.leader_count} regions after {ctx.settings.eviction_timeout:g}s"
+        ctx.events.warning(ctx.tikv, "LeaderEvictionTimeout", f"store is removed although {leaders}")
     return await _remove(ctx, pd, store)
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from controller_runtime.api import ObjectKey, parse_time
 from controller_runtime.api.k8s import ControllerRevision, Pod
 from controller_runtime.client import Invalid, NotFound, Preconditions, merge_patch
 from controller_runtime.task import Result, complete, retry, task, wait
-from tikv_operator.common.keys import LABEL_INSTANCE_REVISION, LABEL_STORE_ID
+from tikv_operator.common.keys import ANNOTATION_UNRELOADED_CONFIG, LABEL_INSTANCE_REVISION, LABEL_STORE_ID
 from tikv_operator.common.pods import not_running_detail
+from tikv_operator.instance.template import TemplateKeys, template_keys
 from tikv_operator.tikv import paths
+from tikv_operator.tikv.inplace import can_take_over, frozen_differences, metadata_changes
 from tikv_operator.tikv.pod import grace_period, render_pod
 from tikv_operator.tikv.tasks import disruption, store_labels
+from tikv_operator.tikv.tasks.config_reload import reload_config
 from tikv_operator.tikv.tasks.state import TiKVContext
-from tikv_operator.tikv.template import TemplateKeys, reloadable, template_keys
+from tikv_operator.tikv.template import reloadable
 
 __all__ = ["pod", "suspend"]
 
@@ -27,6 +28,7 @@ async def pod(ctx: TiKVContext) -> Result:
     )
     if ctx.pod is None:
         ctx.pod = await ctx.client.apply(expected)
+        ctx.restart = []
         return complete("pod is created")
     if ctx.pod_terminating:
         ctx.evict_leaders = True
@@ -35,7 +37,9 @@ async def pod(ctx: TiKVContext) -> Result:
         return wait(f"labels have to be removed from the store, but {ctx.pd_trouble}")
     await store_labels.drop(ctx)
     if not await _is_reloadable(ctx, ctx.pod):
-        return await _recreate(ctx, ctx.pod)
+        result = await _recreate(ctx, ctx.pod)
+        ctx.pod_waits = "" if ctx.pod_deleted else result.message
+        return result
     return await _change_in_place(ctx, ctx.pod, expected)
 
 
@@ -111,10 +115,15 @@ async def _recreate(ctx: TiKVContext, current: Pod) -> Result:
         if trouble:
             return _wait_for_peers(ctx, trouble)
         if state.timed_out:
-            ctx.events.warning(ctx.tikv, "LeaderEvictionTimeout", "pod is recreated although it still has leaders")
+            leaders = f"it still leads {_leaders(ctx)} regions after {ctx.settings.eviction_timeout:g}s"
+            ctx.events.warning(ctx.tikv, "LeaderEvictionTimeout", f"pod is recreated although {leaders}")
         await _delete(ctx, current)
     ctx.pod_deleted = True
     return wait("pod is deleted to be recreated")
+
+
+def _leaders(ctx: TiKVContext) -> int:
+    return ctx.store.leader_count if ctx.store is not None else 0
 
 
 def _young_for(ctx: TiKVContext, pod: Pod) -> float:
@@ -130,29 +139,34 @@ def _wait_for_peers(ctx: TiKVContext, trouble: str) -> Result:
 
 
 async def _change_in_place(ctx: TiKVContext, current: Pod, expected: Pod) -> Result:
-    try:
-        ctx.pod = await ctx.client.apply(expected)
-    except Invalid as error:
+    """Give a running pod what it can take over, and say what has to wait for its next restart."""
+    ctx.restart = []
+    unreloaded = await reload_config(ctx, current)
+    if unreloaded.refused:
+        items = ", ".join(unreloaded.refused)
+        ctx.needs_restart("ConfigNeedsRestart", f"configuration items that tikv reads only when it starts: {items}")
+    if not unreloaded.empty:
+        expected.metadata.annotations[ANNOTATION_UNRELOADED_CONFIG] = unreloaded.text()
+    frozen = frozen_differences(expected, current)
+    if frozen:
         # Rendered differently than when the pod was made (by another version of an operator, or under another PD address):
         # a running pod can't take that over, and need not.
+        ctx.needs_restart("PodRenderedDifferently", f"the pod would be made differently now: {', '.join(frozen)}")
         ctx.pod = await _change_metadata(ctx, current, expected)
-        return complete(f"pod is left as it is until its next restart: {error.message}")
-    return complete("pod is synced")
+    elif can_take_over(expected, current):
+        try:
+            ctx.pod = await ctx.client.apply(expected)
+        except Invalid as error:
+            ctx.needs_restart("PodRenderedDifferently", f"the pod would be made differently now: {error.message}")
+            ctx.pod = await _change_metadata(ctx, current, expected)
+    if unreloaded.unasked:
+        return retry(ctx.settings.requeue, "tikv has to be told of its new configuration")
+    return complete("pod is synced, but for what waits for its next restart" if ctx.restart else "pod is synced")
 
 
 async def _change_metadata(ctx: TiKVContext, current: Pod, expected: Pod) -> Pod:
-    changes = {
-        name: different
-        for name, wanted, present in (
-            ("labels", expected.metadata.labels, current.metadata.labels),
-            ("annotations", expected.metadata.annotations, current.metadata.annotations),
-        )
-        if (different := {key: value for key, value in wanted.items() if present.get(key) != value})
-    }
-    if not changes:
-        return current
-    patch: dict[str, Any] = {"metadata": changes}
-    return await ctx.client.patch(Pod, current.key, merge_patch(patch))
+    changes = metadata_changes(expected, current)
+    return await ctx.client.patch(Pod, current.key, merge_patch({"metadata": changes})) if changes else current
 
 
 async def _delete(ctx: TiKVContext, current: Pod) -> None:

@@ -29,7 +29,7 @@ from tikv_operator.common.metrics import InstanceMetrics
 from tikv_operator.common.pods import is_terminating
 from tikv_operator.common.settings import Settings
 from tikv_operator.pdclient import NodeState, PDHandle, Store
-from tikv_operator.tikv.eviction import EVICTING, EvictionState, eviction_state, leaders_can_leave
+from tikv_operator.tikv.eviction import EvictionState, begins, eviction_state, leaders_can_leave
 from tikv_operator.tikv.health import Health
 from tikv_operator.tikv.news import News, news_of
 from tikv_operator.tikv.stores import is_missed
@@ -89,6 +89,8 @@ class TiKVContext:
         leaders_leaving: PD evicts leaders from the store.
         evict_leaders: a task of this run wants the leaders gone.
         problems: what the condition Synced must tell.
+        restart: what the condition RestartRequired must tell; None: nobody has looked.
+        pod_waits: what the pod waits for before it can be what it should be.
         disruption: held by whoever takes down a pod that serves: shared by all runs, so that each sees what others did.
     """
 
@@ -115,6 +117,8 @@ class TiKVContext:
     leaders_leaving: bool = False
     evict_leaders: bool = False
     problems: list[Problem] = field(default_factory=list)
+    restart: list[Problem] | None = None
+    pod_waits: str = ""
     _news: list[tuple[News, str]] = field(default_factory=list)
 
     # What tasks ask for
@@ -190,7 +194,7 @@ class TiKVContext:
         before = find_condition(conditions, type)
         old_status, old_reason = ("", "") if before is None else (before.status, before.reason)
         set_condition(conditions, type, status, reason, message, generation=self.generation, now=self.now)
-        if reason == EVICTING != old_reason and before is not None:
+        if begins(reason, old_reason) and before is not None:
             # The eviction begins now, although the status may have been False before: time-outs count from here.
             before.last_transition_time = format_time(self.now)
         news = news_of(type, status=status, reason=reason, old_status=old_status, old_reason=old_reason)
@@ -204,6 +208,10 @@ class TiKVContext:
     def problem(self, reason: str, message: str) -> None:
         """Say what can't be done; the run goes on."""
         self.problems.append(Problem(reason, message))
+
+    def needs_restart(self, reason: str, message: str) -> None:
+        """Say what takes effect only when the pod is next recreated. Nothing of that kind recreates it."""
+        self.restart = [*(self.restart or ()), Problem(reason, message)]
 
     async def write_status(self) -> None:
         """Write the status if it differs from the persisted one, then the Events about what changed.

@@ -55,8 +55,7 @@ async def server_labels(ctx: TiKVContext) -> Result:
     if _EXCLUSIVE not in wanted and _EXCLUSIVE in ctx.store.labels:
         await ctx.pd.client.delete_store_label(ctx.store.id, _EXCLUSIVE)
         changed = True
-    if changed:
-        ctx.pd.refresh()
+        ctx.pd.note_labels(ctx.store.id, {_EXCLUSIVE: None})
     return complete("store labels are set" if changed else "store labels are synced")
 
 
@@ -81,7 +80,7 @@ async def drop(ctx: TiKVContext) -> None:
     kept = ctx.pd.snapshot.config.location_labels if ctx.pd.snapshot is not None else ()
     for key in sorted(dropped(ctx).intersection(ctx.store.labels) - set(kept)):
         await ctx.pd.client.delete_store_label(ctx.store.id, key)
-        ctx.pd.refresh()
+        ctx.pd.note_labels(ctx.store.id, {key: None})
 
 
 def _own_labels(ctx: TiKVContext) -> Mapping[str, str]:
@@ -105,4 +104,5 @@ async def _set(pd: PDHandle, store: Store, wanted: Mapping[str, str]) -> bool:
     if all(store.labels.get(key) == value for key, value in wanted.items()):
         return False
     await pd.client.set_store_labels(store.id, wanted)
+    pd.note_labels(store.id, wanted)
     return True

@@ -14,6 +14,10 @@ from tikv_operator.tikv.eviction import EvictionState, eviction_state, is_ours, 
         pytest.param(True, "StoreNotExist", 1, False, EvictionState(over=True), id="no store"),
         pytest.param(True, "StoreNotExist", 1, True, EvictionState(over=False), id="a store has come since"),
         pytest.param(True, "Evicted", 1, False, EvictionState(over=False), id="the store has gone since"),
+        pytest.param(True, "EvictedByOther", 1, True, EvictionState(over=True), id="evicted by somebody else"),
+        pytest.param(
+            False, "EvictingByOther", 301, True, EvictionState(True, True, 0.001), id="somebody else takes too long"
+        ),
         pytest.param(False, "NotEvicted", 9999, True, EvictionState(over=False), id="not begun"),
         pytest.param(False, "Evicting", 100, True, EvictionState(over=False, left=200.001), id="under way"),
         pytest.param(False, "Evicting", 301, True, EvictionState(over=True, timed_out=True, left=0.001), id="too long"),

@@ -28,6 +28,9 @@ from tikv_operator.tikv.news import News, news_of
         ("Offlined", "", "False/Processing", News("RemovingStore")),
         ("Offlined", "False/Processing", "False/Canceling", News("KeepingStore")),
         ("Offlined", "False/Processing", "True/Completed", News("StoreRemoved")),
+        ("LeadersEvicted", "False/NotEvicted", "False/EvictingByOther", News("EvictingLeaders")),
+        ("RestartRequired", "", "True/ConfigNeedsRestart", News("RestartRequired")),
+        ("RestartRequired", "True/ConfigNeedsRestart", "True/ConfigNeedsRestart", None),
         ("Running", "True/Running", "False/PodNotRunning", None),
     ],
 )

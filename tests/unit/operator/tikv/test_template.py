@@ -99,6 +99,8 @@ def strategy(config: str | None) -> UpdateStrategy:
     return UpdateStrategy(config=config)
 
 
+OTHER_PORT = TiKVServer(ports=TiKVPorts(peer=Port(port=20181)))
+
 SPEC_CHANGES = [
     # what, before, after, in place?
     ("nothing", {}, {}, True),
@@ -119,12 +121,14 @@ SPEC_CHANGES = [
     ("configuration, no strategy: Restart is the default", {}, {"config": "a = 1", "update_strategy": None}, False),
     ("configuration, empty strategy", {}, {"config": "a = 1", "update_strategy": strategy(None)}, False),
     ("configuration absent -> empty", {"config": None}, {"config": ""}, True),
-    ("preStop absent -> {image}", {}, {"pre_stop": PreStop(image="a")}, False),
-    ("preStop absent -> {}", {}, {"pre_stop": PreStop()}, False),
+    ("preStop absent -> {image}", {}, {"pre_stop": PreStop(image="a")}, True),
+    ("preStop absent -> {}", {}, {"pre_stop": PreStop()}, True),
     ("preStop.image", {"pre_stop": PreStop(image="a")}, {"pre_stop": PreStop(image="b")}, True),
     ("server.labels", {}, {"server": TiKVServer(labels={"a": "b"})}, True),
     ("placement", {}, {"placement": TiKVPlacement(exclusive=True)}, True),
-    ("explicit default port", {}, {"server": TiKVServer(ports=TiKVPorts(client=Port(port=20160)))}, False),
+    ("explicit default port", {}, {"server": TiKVServer(ports=TiKVPorts(client=Port(port=20160)))}, True),
+    ("another port", {}, {"server": TiKVServer(ports=TiKVPorts(client=Port(port=20161)))}, False),
+    ("a port goes back to the default", {"server": OTHER_PORT}, {"server": None}, False),
     (
         "security",
         {},
@@ -149,7 +153,7 @@ SPEC_CHANGES = [
         "overlay.pod.metadata.name",
         {},
         {"overlay": Overlay(pod=PodOverlay(metadata=TemplateMeta(name="n")))},
-        False,
+        True,
     ),
     (
         "overlay: a variable of the main container",

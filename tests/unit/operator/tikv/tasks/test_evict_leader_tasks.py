@@ -37,7 +37,7 @@ class TestBegin:
     async def test_pd_is_asked_and_the_condition_tells_how_many_are_left(self) -> None:
         ctx = context(store=make_store(leader_count=3), evict=True)
         assert (await evict_leader.evict_leader(ctx)).status is Status.COMPLETE
-        assert ctx.pd.client.calls == [("begin_evict_leader", "4")]
+        assert ctx.pd.client.calls == [("evicting_stores",), ("begin_evict_leader", "4")]
         found = condition(ctx.tikv, "LeadersEvicted")
         assert found is not None
         assert (found.status, found.reason) == ("False", "Evicting")
@@ -56,7 +56,7 @@ class TestBegin:
         ctx.client.errors["update_status TiKV"] = Conflict("changed", code=409)
         with pytest.raises(Conflict):
             await evict_leader.evict_leader(ctx)
-        assert ctx.pd.client.calls == []
+        assert ctx.pd.client.calls == [("evicting_stores",)]
 
     async def test_the_time_counts_from_the_beginning_of_the_eviction(self) -> None:
         tikv = with_condition(make_tikv(), "LeadersEvicted", False, "NotEvicted", age=36000)
@@ -86,11 +86,50 @@ class TestBegin:
         await evict_leader.evict_leader(ctx)
         assert summary(ctx.tikv)["LeadersEvicted"] == "True/Evicted"
 
-    async def test_a_scheduler_that_is_there_already_is_not_added_again(self) -> None:
-        ctx = context(store=make_store(leader_count=3), evict=True, evicting=True)
+
+class TestASchedulerOfSomebodyElse:
+    """It does our work for us. It stays when we are done."""
+
+    @pytest.mark.parametrize("in_snapshot", [True, False], ids=["seen by the poller", "added since the last poll"])
+    async def test_is_used_and_not_taken_over(self, in_snapshot: bool) -> None:
+        ctx = context(store=make_store(leader_count=3), evict=True, evicting=in_snapshot)
+        ctx.pd.client.evicting = frozenset({"4"})
+        await evict_leader.evict_leader(ctx)
+        assert ("begin_evict_leader", "4") not in ctx.pd.client.calls
+        assert summary(ctx.tikv)["LeadersEvicted"] == "False/EvictingByOther"
+        assert ctx.pd.hurried
+
+    async def test_counts_as_an_eviction_that_began_when_we_found_it(self) -> None:
+        tikv = with_condition(make_tikv(), "LeadersEvicted", False, "NotEvicted", age=36000)
+        ctx = context(tikv, store=make_store(leader_count=3), evict=True, evicting=True)
+        await evict_leader.evict_leader(ctx)
+        found = condition(ctx.tikv, "LeadersEvicted")
+        assert found is not None
+        assert found.last_transition_time == format_time(NOW)
+
+    async def test_is_done_when_no_leader_is_left(self) -> None:
+        tikv = with_condition(make_tikv(), "LeadersEvicted", False, "EvictingByOther")
+        ctx = context(tikv, store=make_store(), evict=True, evicting=True)
+        await evict_leader.evict_leader(ctx)
+        assert summary(ctx.tikv)["LeadersEvicted"] == "True/EvictedByOther"
+        assert ctx.pd.client.calls == []
+
+    @pytest.mark.parametrize("reason", ["EvictingByOther", "EvictedByOther"])
+    async def test_stays_when_we_are_done(self, reason: str) -> None:
+        tikv = with_condition(make_tikv(), "LeadersEvicted", reason == "EvictedByOther", reason)
+        ctx = context(tikv, store=make_store(), evict=False, evicting=True)
         await evict_leader.evict_leader(ctx)
         assert ctx.pd.client.calls == []
-        assert ctx.pd.hurried
+        assert summary(ctx.tikv)["LeadersEvicted"] == "False/NotEvicted"
+
+    async def test_is_replaced_by_one_of_ours_if_it_goes_too_early(self) -> None:
+        tikv = with_condition(make_tikv(), "LeadersEvicted", False, "EvictingByOther", age=60)
+        ctx = context(tikv, store=make_store(leader_count=3), evict=True, evicting=False)
+        await evict_leader.evict_leader(ctx)
+        assert ctx.pd.client.calls == [("begin_evict_leader", "4")]
+        found = condition(ctx.tikv, "LeadersEvicted")
+        assert found is not None
+        assert (found.reason, found.last_transition_time) == ("Evicting", format_time(NOW - 60))
 
 
 class TestEnd:

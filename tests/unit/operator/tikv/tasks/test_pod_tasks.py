@@ -8,8 +8,27 @@ from controller_runtime.api import ObjectMeta
 from controller_runtime.api.k8s import ControllerRevision, Pod
 from controller_runtime.client import Forbidden, Invalid, ServiceUnavailable
 from controller_runtime.task import Result, Status
-from helpers.tikv_fakes import REVISION, FakePD, make_context, make_pod, make_store, make_tikv, with_condition
-from tikv_operator.api import Overlay, PodOverlay, TemplateMeta, TiKV, TiKVPlacement, TiKVServer, UpdateStrategy
+from helpers.tikv_fakes import (
+    REVISION,
+    FakePD,
+    FakePDs,
+    make_cluster,
+    make_context,
+    make_pod,
+    make_store,
+    make_tikv,
+    with_condition,
+)
+from tikv_operator.api import (
+    Overlay,
+    PodOverlay,
+    TemplateMeta,
+    TiKV,
+    TiKVPlacement,
+    TiKVServer,
+    TLSCluster,
+    UpdateStrategy,
+)
 from tikv_operator.common.errors import ImageInvalid
 from tikv_operator.pdclient import DownPeers, PDUnreachable, Store
 from tikv_operator.tikv.tasks import pod as tasks
@@ -85,7 +104,9 @@ class TestCases:
     @pytest.mark.parametrize(
         "change",
         [
-            pytest.param({"config": "a = 1", "update_strategy": HOT_RELOAD}, id="configuration with HotReload"),
+            pytest.param(
+                {"config": 'log.level = "warn"\n', "update_strategy": HOT_RELOAD}, id="configuration with HotReload"
+            ),
             pytest.param({"placement": TiKVPlacement(exclusive=True)}, id="placement.exclusive"),
             pytest.param(
                 {"overlay": Overlay(pod=PodOverlay(metadata=TemplateMeta(labels={"a": "b"})))}, id="overlay labels"
@@ -153,7 +174,7 @@ class TestRecreation:
         await world.run()
         assert world.ctx.pod_terminating
         assert world.ctx.events.events == [
-            "Warning LeaderEvictionTimeout: pod is recreated although it still has leaders"
+            "Warning LeaderEvictionTimeout: pod is recreated although it still leads 0 regions after 300s"
         ]
 
     @pytest.mark.parametrize(
@@ -237,16 +258,145 @@ class TestADifferentRendering:
         world = World(make_tikv(placement=TiKVPlacement(exclusive=True)), pod=make_pod())
         world.ctx.client.errors["apply Pod"] = Invalid("spec is immutable", code=422)
         result = await world.run()
-        assert result == Result(Status.COMPLETE, "pod is left as it is until its next restart: spec is immutable")
+        assert result.status is Status.COMPLETE
+        assert world.ctx.restart == [
+            Problem("PodRenderedDifferently", "the pod would be made differently now: spec is immutable")
+        ]
         assert world.writes == ["patch Pod basic-tikv-abc123"]
         assert '"exclusive":true' in world.ctx.pod.metadata.annotations["core.pingcap.com/last-instance-template"]
 
-    async def test_writes_nothing_if_that_is_as_it_should_be(self) -> None:
-        world = World(make_tikv(), pod=make_pod())
-        world.ctx.client.stored(Pod, "basic-tikv-abc123").spec.hostname = "other"
-        world.ctx.client.errors["apply Pod"] = Invalid("spec is immutable", code=422)
+    async def test_that_can_be_seen_is_not_even_sent(self) -> None:
+        pod = make_pod()
+        assert pod.spec is not None
+        pod.spec.termination_grace_period_seconds = 60
+        world = World(make_tikv(placement=TiKVPlacement(exclusive=True)), pod=pod)
+        assert (await world.run()).status is Status.COMPLETE
+        assert world.writes == ["patch Pod basic-tikv-abc123"]
+        assert world.ctx.restart == [
+            Problem("PodRenderedDifferently", "the pod would be made differently now: terminationGracePeriodSeconds")
+        ]
+
+    async def test_writes_nothing_if_the_metadata_is_as_it_should_be(self) -> None:
+        pod = make_pod()
+        assert pod.spec is not None
+        pod.spec.hostname = "other"
+        world = World(make_tikv(), pod=pod)
         assert (await world.run()).status is Status.COMPLETE
         assert world.writes == []
+        assert world.ctx.restart
+
+    async def test_is_forgotten_when_the_pod_is_as_it_would_be_made(self) -> None:
+        world = World(make_tikv(), pod=make_pod())
+        await world.run()
+        assert world.ctx.restart == []
+
+
+class TestHotReload:
+    """Changed items of the configuration are told to the running TiKV; what it doesn't take waits for its restart."""
+
+    BEFORE = '[log]\nlevel = "info"\n[raftstore]\nstore-pool-size = 2\n'
+    URL = "http://basic-tikv-abc123.basic-tikv-peer.ns1:20180"
+    NOTE = "core.pingcap.com/unreloaded-config"
+
+    def world(self, config: str, *, before: str = BEFORE, note: str = "") -> World:
+        pod = make_pod(make_tikv(config=before, update_strategy=HOT_RELOAD))
+        if note:
+            pod.metadata.annotations[self.NOTE] = note
+        world = World(make_tikv(config=config, update_strategy=HOT_RELOAD), pod=pod)
+        world.ctx.pds = FakePDs(world.pd)
+        return world
+
+    async def test_tells_tikv_what_has_changed_and_nothing_else(self) -> None:
+        world = self.world(self.BEFORE.replace("info", "warn"))
+        assert await world.run() == Result(Status.COMPLETE, "pod is synced")
+        assert world.pd.client.tikv.changed == [(self.URL, "log.level", "warn")]
+        assert world.writes == ["apply Pod basic-tikv-abc123"]
+        assert world.ctx.events.events == ["Normal ConfigReloaded: changed in the running tikv: log.level"]
+        assert self.NOTE not in world.ctx.pod.metadata.annotations
+
+    async def test_asks_nothing_where_nothing_has_changed(self) -> None:
+        world = self.world(self.BEFORE)
+        world.pd.client.tikv.trouble = AssertionError("asked")
+        assert (await world.run()).status is Status.COMPLETE
+        assert world.writes == []
+
+    async def test_what_tikv_refuses_waits_for_its_restart(self) -> None:
+        world = self.world(self.BEFORE.replace("2", "4"))
+        world.pd.client.tikv.refused = {"raftstore.store-pool-size": "only at start"}
+        assert (await world.run()).status is Status.COMPLETE
+        assert world.ctx.restart == [
+            Problem(
+                "ConfigNeedsRestart",
+                "configuration items that tikv reads only when it starts: raftstore.store-pool-size",
+            )
+        ]
+        assert '"raftstore.store-pool-size":2' in world.ctx.pod.metadata.annotations[self.NOTE]
+        assert world.ctx.events.events == [
+            "Warning ConfigItemRefused: raftstore.store-pool-size can't be changed while tikv runs: only at start"
+        ]
+
+    @pytest.mark.parametrize(
+        ("config", "item"),
+        [
+            pytest.param('[log]\nlevel = "info"\n', "raftstore.store-pool-size", id="an item that is not set any more"),
+            pytest.param(BEFORE + '[server]\nlist = ["a"]\n', "server.list", id="a list"),
+        ],
+    )
+    async def test_what_cannot_be_sent_waits_too(self, config: str, item: str) -> None:
+        world = self.world(config)
+        await world.run()
+        assert world.ctx.restart[0].message.endswith(f": {item}")
+        assert world.pd.client.tikv.changed == []
+
+    async def test_what_waits_is_known_to_the_next_run_and_not_asked_again(self) -> None:
+        world = self.world(self.BEFORE.replace("2", "4"))
+        world.pd.client.tikv.refused = {"raftstore.store-pool-size": "only at start"}
+        await world.run()
+        again = World(world.ctx.tikv, pod=world.ctx.pod)
+        again.pd.client.tikv.trouble = AssertionError("asked")
+        assert (await again.run()).status is Status.COMPLETE
+        assert (again.writes, [pending.reason for pending in again.ctx.restart]) == ([], ["ConfigNeedsRestart"])
+
+    async def test_what_waited_and_was_taken_back_waits_no_longer(self) -> None:
+        world = self.world(self.BEFORE.replace("2", "4"))
+        world.pd.client.tikv.refused = {"raftstore.store-pool-size": "only at start"}
+        await world.run()
+        again = World(make_tikv(config=self.BEFORE, update_strategy=HOT_RELOAD), pod=world.ctx.pod)
+        again.pd.client.tikv.trouble = AssertionError("asked")
+        await again.run()
+        assert again.ctx.restart == []
+
+    async def test_a_process_that_was_started_since_has_read_its_file(self) -> None:
+        world = self.world(self.BEFORE, note='{"process":1.0,"refused":{"raftstore.store-pool-size":2}}')
+        await world.run()
+        assert world.ctx.restart == []
+
+    async def test_a_tikv_that_cannot_be_reached_is_told_later_and_holds_up_nothing(self) -> None:
+        world = self.world(self.BEFORE.replace("info", "warn"))
+        world.pd.client.tikv.trouble = PDUnreachable("refused")
+        assert (await world.run()).status is Status.RETRY
+        assert world.ctx.problems == [Problem("ConfigNotReloaded", "tikv cannot be told of log.level: refused")]
+        assert world.writes == ["apply Pod basic-tikv-abc123"]
+        again = World(world.ctx.tikv, pod=world.ctx.pod)
+        again.ctx.pds = FakePDs(again.pd)
+        assert (await again.run()).status is Status.COMPLETE
+        assert again.pd.client.tikv.changed == [(self.URL, "log.level", "warn")]
+
+    async def test_a_process_that_does_not_run_is_told_nothing(self) -> None:
+        world = self.world(self.BEFORE.replace("info", "warn"))
+        world.ctx.pod.status.phase = "Pending"
+        world.pd.client.tikv.trouble = AssertionError("asked")
+        assert (await world.run()).status is Status.COMPLETE
+        assert world.ctx.restart == []
+
+    async def test_a_cluster_with_tls_is_told_over_tls(self) -> None:
+        cluster = make_cluster(tls_cluster=TLSCluster(enabled=True))
+        pod = make_pod(make_tikv(config=self.BEFORE, update_strategy=HOT_RELOAD), cluster)
+        changed = make_tikv(config=self.BEFORE.replace("info", "warn"), update_strategy=HOT_RELOAD)
+        world = World(changed, pod=pod, cluster=cluster)
+        world.ctx.pds = FakePDs(world.pd)
+        await world.run()
+        assert world.pd.client.tikv.changed[0][0] == self.URL.replace("http", "https")
 
 
 class TestStoreIdLabel:

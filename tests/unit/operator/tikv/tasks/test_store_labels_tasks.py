@@ -33,7 +33,9 @@ async def test_labels_come_from_the_node_the_spec_and_the_group() -> None:
     ctx = context(make_tikv(server=TiKVServer(labels={"disk": "ssd", "host": "mine"})))
     assert (await server_labels(ctx)).status is Status.COMPLETE
     assert ctx.pd.client.calls == [("set_store_labels", "4", SYNCED | {"disk": "ssd"})]
-    assert ctx.pd.refreshed
+    ctx.store = ctx.pd.store(ctx.store.address)
+    await server_labels(ctx)
+    assert len(ctx.pd.client.calls) == 1, "what was written is known before the next look at pd"
 
 
 async def test_nothing_is_asked_of_pd_when_all_is_as_it_should_be() -> None:

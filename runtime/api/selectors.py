@@ -72,48 +72,126 @@ def selector(labels: Mapping[str, str] | None = None, *, exists: Iterable[str] =
     return Selector(equal + tuple(Requirement(key, "exists") for key in exists))
 
 
-_KEY: Final = r"[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?"
-_TERM: Final = re.compile(
-    rf"""\s*(?:
-        (?P<absent>!\s*{_KEY})
-      | (?P<set_key>{_KEY})\s+(?P<set_op>in|notin)\s*\((?P<set_values>[^)]*)\)
-      | (?P<key>{_KEY})\s*(?P<op>==|=|!=|>|<)\s*(?P<value>[A-Za-z0-9._-]*)
-      | (?P<present>{_KEY})
-    )\s*(?:,|$)""",
-    re.VERBOSE,
-)
+_TOKEN: Final = re.compile(r"\s*(==|!=|[=!(),<>]|[^\s=!(),<>]+)")
+_OPERATORS: Final[dict[str, Operator]] = {
+    "=": "=",
+    "==": "=",
+    "!=": "!=",
+    ">": ">",
+    "<": "<",
+    "in": "in",
+    "notin": "notin",
+}
+_NAME: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_DOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
 def parse_selector(text: str) -> Selector:
     """Parse kubectl's selector syntax, e.g. `app=web,tier in (a,b),!legacy`.
 
     Raises:
-        ValueError: `text` is not a selector.
+        ValueError: `text` is not a selector; the message is the API server's.
     """
-    requirements: list[Requirement] = []
-    position = 0
-    if not text.strip():
-        return Selector()
-    while position < len(text):
-        found = _TERM.match(text, position)
-        if found is None:
-            msg = f"unable to parse selector {text!r} at position {position}"
+    return _Parser(text).selector()
+
+
+class _Parser:
+    """Reads tokens from left to right; the empty token is the end. Keys and values may be called `in` and `notin`."""
+
+    def __init__(self, text: str) -> None:
+        self._parts = [*_TOKEN.findall(text), ""]
+        self._next = 0
+
+    def selector(self) -> Selector:
+        requirements: list[Requirement] = []
+        while part := self._parts[self._next]:
+            if part != "!" and not _is_word(part):
+                raise _unexpected(part, "expected: !, identifier, or 'end of string'")
+            try:
+                requirements.append(self._requirement())
+            except ValueError as error:
+                msg = f"unable to parse requirement: {error}"
+                raise ValueError(msg) from None
+            if (part := self._take()) == "":
+                break
+            if part != ",":
+                raise _unexpected(part, "expected: ',' or 'end of string'")
+            if (after := self._parts[self._next]) != "!" and not _is_word(after):
+                raise _unexpected(after, "expected: identifier after ','")
+        return Selector(tuple(requirements))
+
+    def _take(self) -> str:
+        part = self._parts[self._next]
+        self._next = min(self._next + 1, len(self._parts) - 1)
+        return part
+
+    def _requirement(self) -> Requirement:
+        key = self._take()
+        absent = key == "!"
+        key = self._take() if absent else key
+        if not _is_word(key):
+            raise _unexpected(key, "expected: identifier")
+        _check_key(key)
+        if self._parts[self._next] in ("", ","):
+            return Requirement(key, "!" if absent else "exists")
+        operator = _OPERATORS.get(part := self._take())
+        if operator is None:
+            raise _unexpected(part, "expected: in, notin, =, ==, !=, gt, lt")
+        values = self._values() if operator in ("in", "notin") else (self._value(),)
+        for index, value in enumerate(values):
+            _check_value(key, operator, index, value)
+        return Requirement(key, operator, values)
+
+    def _value(self) -> str:
+        if self._parts[self._next] in ("", ","):
+            return ""
+        part = self._take()
+        if not _is_word(part):
+            raise _unexpected(part, "expected: identifier")
+        return part
+
+    def _values(self) -> tuple[str, ...]:
+        """A list in parentheses; what is missing between commas is an empty value."""
+        if (part := self._take()) != "(":
+            msg = f"found '{part}' expected: '('"
             raise ValueError(msg)
-        requirements.append(_requirement(found))
-        position = found.end()
-    if text.rstrip().endswith(","):
-        msg = f"unable to parse selector {text!r}: it ends with a comma"
+        values: set[str] = set()
+        expected = "expected: ',', ')' or identifier"
+        while True:
+            part = self._take()
+            if _is_word(part):
+                values.add(part)
+                part = self._take()
+                expected = "expected: ',' or ')'"
+            else:
+                values.add("")
+            if part == ")":
+                return tuple(sorted(values))
+            if part != ",":
+                raise _unexpected(part, expected)
+
+
+def _is_word(part: str) -> bool:
+    return part != "" and part[0] not in "=!(),<>"
+
+
+def _unexpected(part: str, expected: str) -> ValueError:
+    return ValueError(f"found '{part}', {expected}")
+
+
+def _check_key(key: str) -> None:
+    domain, slash, name = key.rpartition("/")
+    if (slash and (len(domain) > 253 or not _DOMAIN.fullmatch(domain))) or not _NAME.fullmatch(name):
+        rule = "must be a name of letters, digits, '-', '_' and '.', perhaps after a DNS subdomain and '/'"
+        msg = f'<nil>: Invalid value: "{key}": {rule}'
         raise ValueError(msg)
-    return Selector(tuple(requirements))
 
 
-def _requirement(found: re.Match[str]) -> Requirement:
-    if found["absent"]:
-        return Requirement(found["absent"][1:].strip(), "!")
-    if found["set_key"]:
-        values = tuple(sorted(value.strip() for value in found["set_values"].split(",")))
-        return Requirement(found["set_key"], "in" if found["set_op"] == "in" else "notin", values)
-    if found["key"]:
-        operators: dict[str, Operator] = {"=": "=", "==": "=", "!=": "!=", ">": ">", "<": "<"}
-        return Requirement(found["key"], operators[found["op"]], (found["value"],))
-    return Requirement(found["present"], "exists")
+def _check_value(key: str, operator: Operator, index: int, value: str) -> None:
+    if operator in (">", "<") and not re.fullmatch("[+-]?[0-9]+", value):
+        msg = f"values[{index}]: Invalid value: \"{value}\": for 'Gt', 'Lt' operators, the value must be an integer"
+        raise ValueError(msg)
+    if value and operator not in (">", "<") and not _NAME.fullmatch(value):
+        rule = "must be empty or a name of letters, digits, '-', '_' and '.' of no more than 63 characters"
+        msg = f'values[{index}][{key}]: Invalid value: "{value}": {rule}'
+        raise ValueError(msg)

@@ -122,6 +122,7 @@ class Reflector:
         self._now = now
         self._chance = chance
         self._backoff = Backoff()
+        self._after_expiry = Backoff()
         self.phase = Phase.STREAMING
         self.version = ""
         """The last version known to be complete; empty at first."""
@@ -232,6 +233,9 @@ class Reflector:
             case Phase.LISTING:
                 return self._listing_failed(error)
             case Phase.WATCHING:
+                if isinstance(error, Expired):
+                    # The server is there and answers: only a repetition of this very answer is a reason to wait for long.
+                    return self._after_backoff(error, self._stream_list, self._after_expiry)
                 # A new list cannot help against overload or a missing connection.
                 again = isinstance(error, (TooManyRequests, TransportError))
                 return self._after_backoff(error, self._watch if again else self._stream_list)
@@ -240,12 +244,12 @@ class Reflector:
 
     def _stream_list(self) -> Action:
         self.phase = Phase.STREAMING
-        self._initial = {}
+        self._drop_partial()
         return OpenWatch("" if self._refused else self.version, True, self._watch_seconds())
 
     def _fetch_list(self) -> Action:
         self.phase = Phase.LISTING
-        self._entries, self._list_version = [], ""
+        self._drop_partial()
         version = "" if self._refused else self.version or "0"
         paged = version in ("", "0") or self._unpageable
         self._list = FetchPage(version, PAGE_SIZE if paged else 0)
@@ -268,7 +272,7 @@ class Reflector:
         assert self._list is not None  # noqa: S101 - a list is under way
         if isinstance(error, Expired) and self._list.token:
             # The snapshot that the token names is gone: read all at once instead of pages that do not fit together.
-            self._entries, self._list_version = [], ""
+            self._drop_partial()
             self._list = FetchPage(self._list.version, 0)
             return self._list
         if _refuses_version(error) and not self._refused:
@@ -277,17 +281,22 @@ class Reflector:
         again = self._fetch_list if isinstance(error, (TooManyRequests, TransportError)) else self._stream_list
         return self._after_backoff(error, again)
 
-    def _after_backoff(self, error: ClientError, then: Callable[[], Action]) -> Action:
+    def _after_backoff(self, error: ClientError, then: Callable[[], Action], backoff: Backoff | None = None) -> Action:
+        self._drop_partial()
         if self.failing_since is None:
             self.failing_since = self._now()
         self.failure = error
         asked = error.retry_after if isinstance(error, ApiError) else None
-        delay = self._backoff.delay(self._now(), self._chance())
+        delay = (backoff or self._backoff).delay(self._now(), self._chance())
         return self._pause(max(delay, min(asked or 0.0, _PATIENCE)), then)
 
     def _pause(self, seconds: float, then: Callable[[], Action]) -> Action:
         self._next = then
         return Wait(seconds)
+
+    def _drop_partial(self) -> None:
+        """Forget what came of a collection before its reading broke off: it would be a copy of the store for nothing."""
+        self._entries, self._list_version, self._initial = [], "", {}
 
     def _complete(self, entries: Sequence[Entry], version: str, *, rewound: bool) -> None:
         self._refused = False

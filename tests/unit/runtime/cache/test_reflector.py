@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -347,6 +348,28 @@ def test_half_a_stream_leaves_nothing_behind_for_the_next_one() -> None:
     assert machine.sink.calls == ["replace[]@9"]
 
 
+@pytest.mark.parametrize("error", [BROKEN, OVERLOAD, FIVE_HUNDRED], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("mode", [STREAM, LIST])
+def test_what_came_of_a_collection_is_let_go_as_soon_as_its_reading_breaks_off(mode: str, error: ClientError) -> None:
+    machine = Machine()
+    half = entry("a", "5")
+    alone = sys.getrefcount(half)
+    machine.reflector.start()
+    if mode == STREAM:
+        machine.reflector.opened()
+        machine.reflector.changed(half, added=True)
+        assert sys.getrefcount(half) > alone
+        machine.reflector.ended(error) if isinstance(error, TransportError) else machine.reflector.failed(error)
+    else:
+        machine.reflector.failed(INVALID)
+        machine.reflector.page([half], "9", "more")
+        assert sys.getrefcount(half) > alone
+        machine.reflector.failed(error)
+    assert sys.getrefcount(half) == alone, (
+        "a large collection would be in memory once more, for as long as the next works"
+    )
+
+
 # The watch
 
 
@@ -479,6 +502,29 @@ def test_waits_double_up_to_a_ceiling_and_start_anew_after_twenty_quiet_seconds(
     machine.time += 20
     fail()
     assert waits[-1] == 0.8
+
+
+def test_a_server_that_answers_410_is_back_so_its_waits_are_short_whatever_went_before() -> None:
+    machine = Machine()
+    machine.watching()
+    for _ in range(8):
+        action = machine.reflector.failed(REFUSED)
+        assert isinstance(action, Wait)
+        machine.time += action.seconds
+        machine.reflector.resume()
+    assert brief(machine.reflector.failed(GONE)) == "wait 0.8"
+
+
+def test_only_410_after_410_waits_for_longer_and_longer() -> None:
+    machine = Machine()
+    waits = []
+    for _ in range(4):
+        machine.watching()
+        action = machine.reflector.failed(GONE)
+        assert isinstance(action, Wait)
+        waits.append(action.seconds)
+        machine.time += action.seconds
+    assert waits == [0.8, 1.6, 3.2, 6.4]
 
 
 def test_waits_are_spread_over_an_equal_span() -> None:

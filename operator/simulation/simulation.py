@@ -41,9 +41,9 @@ from tikv_operator.common.names import PD_COMPONENT
 from tikv_operator.simulation.directory import PDDirectory
 from tikv_operator.simulation.kubelet import volumes
 from tikv_operator.simulation.kubelet.kubelet import SimulatedKubelet
-from tikv_operator.simulation.kubelet.launch import Launcher
+from tikv_operator.simulation.kubelet.launch import Launcher, TiKVFactory
 from tikv_operator.simulation.kubelet.nodes import ZONE, make_node
-from tikv_operator.simulation.kubelet.processes import Disk
+from tikv_operator.simulation.kubelet.processes import Disk, TiKVServer
 from tikv_operator.simulation.kubelet.provisioner import Disks, Provisioner
 from tikv_operator.simulation.kubelet.scheduler import create_node
 from tikv_operator.simulation.kubelet.tikvconfig import service_of_url
@@ -96,6 +96,7 @@ class Simulation:
         front: how PDs are reached; it outlives `run`.
         clock: the wall clock at the start.
         log: for what the simulated controllers say.
+        tikv: makes what runs in TiKV pods, where it isn't to be simulated.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Simulation:
         settings: SimulationSettings | None = None,
         clock: Clock | None = None,
         log: Logger | None = None,
+        tikv: TiKVFactory = TiKVServer,
     ) -> None:
         self.settings = settings or SimulationSettings()
         self.troubles = Troubles.of(self.settings)
@@ -118,7 +120,7 @@ class Simulation:
         self._client: Client = client
         self._directory = PDDirectory(front, self.settings, self._clock)
         disks = Disks()
-        launcher = Launcher(_World(cache, self._directory, disks), self.settings, self.troubles)
+        launcher = Launcher(_World(cache, self._directory, disks), self.settings, self.troubles, tikv=tikv)
         self._kubelet = SimulatedKubelet(client, transport, self.settings, self.troubles, self._clock, launcher)
         provisioner = Provisioner(client, self.settings, self._clock, disks)
         groups = PDGroups(client, cache, self._directory, self._clock)

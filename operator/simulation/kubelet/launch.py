@@ -6,6 +6,7 @@ A TiKV is recognised by the label `pingcap.com/component=tikv`, a PD server by `
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Final, Protocol
 
@@ -15,13 +16,13 @@ from tikv_operator.common import keys
 from tikv_operator.common.names import PD_COMPONENT, TIKV_COMPONENT
 from tikv_operator.simulation.kubelet.pods import PodPlan
 from tikv_operator.simulation.kubelet.prestop import runs_prestop_checker
-from tikv_operator.simulation.kubelet.processes import Disk, PDServer, PlainProcess, Process, TiKVServer
+from tikv_operator.simulation.kubelet.processes import Disk, FindPD, PDServer, PlainProcess, Process, TiKVServer
 from tikv_operator.simulation.kubelet.tikvconfig import version_of_image
 from tikv_operator.simulation.pd import Member, SimulatedPD
 from tikv_operator.simulation.settings import SimulationSettings
 from tikv_operator.simulation.troubles import Troubles
 
-__all__ = ["Launcher", "World", "main_container", "pd_member", "plan_of"]
+__all__ = ["Launcher", "TiKVFactory", "World", "main_container", "pd_member", "plan_of"]
 
 _CONFIG: Final = "config.toml"
 _PRIVATE_DISK: Final = 100 << 30
@@ -45,13 +46,36 @@ class World(Protocol):
         ...
 
 
-class Launcher:
-    """Makes the process of a pod's main container."""
+class TiKVFactory(Protocol):
+    """Makes the process of a TiKV; `TiKVServer` is one, and says what the arguments are."""
 
-    def __init__(self, world: World, settings: SimulationSettings, troubles: Troubles) -> None:
+    def __call__(
+        self,
+        name: str,
+        *,
+        version: str,
+        read_config: Callable[[], str],
+        open_disk: Callable[[str], tuple[Disk, int]],
+        find_pd: FindPD,
+        settings: SimulationSettings,
+        troubles: Troubles,
+    ) -> Process: ...
+
+
+class Launcher:
+    """Makes the process of a pod's main container.
+
+    Args:
+        tikv: makes TiKVs; by default those that know the simulated PD alone.
+    """
+
+    def __init__(
+        self, world: World, settings: SimulationSettings, troubles: Troubles, *, tikv: TiKVFactory = TiKVServer
+    ) -> None:
         self._world = world
         self._settings = settings
         self._troubles = troubles
+        self._make_tikv = tikv
 
     def process_for(self, pod: Pod) -> Process:
         component = pod.metadata.labels.get(keys.LABEL_COMPONENT)
@@ -76,7 +100,7 @@ class Launcher:
             claim = _claim_at(pod, container, path)
             return (private, _PRIVATE_DISK) if claim is None else self._world.disk_of_claim(ObjectKey(namespace, claim))
 
-        return TiKVServer(
+        return self._make_tikv(
             pod.metadata.name,
             version=version_of_image(container.image or ""),
             read_config=read_config,

@@ -63,15 +63,20 @@ def labels_changed(event: CacheEvent) -> bool:
 
 def annotations_changed(event: CacheEvent) -> bool:
     """An update changed the annotations."""
-    return _differs(event, lambda meta: meta.annotations)
+    if event.new is None or event.old is None or _made_anew(event.new, event.old):
+        return True
+    return event.new.annotations != event.old.annotations
 
 
 def _differs(event: CacheEvent, aspect: Callable[[Meta], object]) -> bool:
     """Whether an update changed this aspect, or the object was deleted and made anew unseen. True for other events."""
-    if event.new is None or event.old is None:
+    if event.new is None or event.old is None or _made_anew(event.new, event.old):
         return True
-    new, old = event.new.meta, event.old.meta
-    return new.uid != old.uid or aspect(new) != aspect(old)
+    return aspect(event.new.meta) != aspect(event.old.meta)
+
+
+def _made_anew(new: Entry, old: Entry) -> bool:
+    return new.meta.uid != old.meta.uid
 
 
 def any_state(test: Callable[[Entry], bool]) -> Predicate:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, final
 
 from controller_runtime.api.resource import ObjectKey
@@ -96,12 +96,13 @@ class WorkerPool:
     async def _run_once(self, item: Item[ObjectKey]) -> None:
         key = item.key
         request = Request(key, id=str(uuid.uuid4()), attempt=self._queue.retries(key))
-        log = self._context.log.bind(namespace=key.namespace, name=key.name, reconcileID=request.id)
+        shared = self._context
+        log = shared.log.bind(namespace=key.namespace, name=key.name, reconcileID=request.id)
         now = timer()
         started = now()
         self._metrics.started(started - item.since)
         try:
-            answer = await self._call(request, replace(self._context, log=log))
+            answer = await self._call(request, Context(shared.client, shared.clock, log, shared.events))
             self._settle(item, request, answer, log)
         finally:
             self._metrics.ended(now() - started)
@@ -110,8 +111,7 @@ class WorkerPool:
         """Return the reconciler's answer, or what it raised. Only our own cancellation passes through."""
         task = asyncio.current_task()
         try:
-            async with asyncio.timeout(self._policy.timeout) as deadline:
-                return await self._reconcile(context, request)
+            return await self._in_time(request, context)
         except asyncio.CancelledError as error:
             if task is not None and task.cancelling():
                 raise
@@ -119,15 +119,22 @@ class WorkerPool:
             wrapped = RuntimeError("the reconciler was interrupted by a cancellation of its own")
             wrapped.__cause__ = error
             return wrapped
-        except TimeoutError as error:
-            if not deadline.expired():
-                return error
-            self._metrics.timed_out()
-            timeout = ReconcileTimeout(f"the run was cancelled after {self._policy.timeout:g} s")
-            timeout.__cause__ = error
-            return timeout
         except Exception as error:  # noqa: BLE001 - whatever a reconciler raises concerns its key alone; _settle logs and counts
             return error
+
+    async def _in_time(self, request: Request, context: Context) -> Requeue | None:
+        seconds = self._policy.timeout
+        if seconds is None:  # which is the rule, and costs nothing
+            return await self._reconcile(context, request)
+        try:
+            async with asyncio.timeout(seconds) as deadline:
+                return await self._reconcile(context, request)
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            self._metrics.timed_out()
+            msg = f"the run was cancelled after {seconds:g} s"
+            raise ReconcileTimeout(msg) from error
 
     def _settle(self, item: Item[ObjectKey], request: Request, answer: Requeue | Exception | None, log: Logger) -> None:
         queue, key = self._queue, item.key

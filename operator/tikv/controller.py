@@ -159,7 +159,7 @@ def pause_changed(event: CacheEvent) -> bool:
     """A group was paused, or is so no longer. Everything else of a group reaches its TiKVs through their specs."""
     if event.old is None or event.new is None:
         return False
-    return event.old.meta.annotations.get(ANNOTATION_PAUSED) != event.new.meta.annotations.get(ANNOTATION_PAUSED)
+    return event.old.annotations.get(ANNOTATION_PAUSED) != event.new.annotations.get(ANNOTATION_PAUSED)
 
 
 def _tikvs_of_group(cache: Cache) -> Callable[[CacheEvent], Iterable[ObjectKey]]:

@@ -42,7 +42,10 @@ class Owner(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
 
 class Meta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """An object's metadata, for indexes, predicates, owner mapping and selectors. Do not change what is in the mappings."""
+    """An object's metadata, for indexes, predicates, owner mapping and selectors. Do not change what is in the labels.
+
+    Annotations are not among it, since few ask for them and they can be larger than all the rest: see `Entry.annotations`.
+    """
 
     name: str
     namespace: str = ""
@@ -52,7 +55,6 @@ class Meta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
     labels: Mapping[str, str] = _NOTHING
-    annotations: Mapping[str, str] = _NOTHING
     owner_references: tuple[Owner, ...] = ()
     finalizers: tuple[str, ...] = ()
 
@@ -77,6 +79,11 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     key: ObjectKey
     meta: Meta
     raw: bytes
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """The object's annotations, read from its JSON each time they are asked for."""
+        return _ANNOTATED.decode(self.raw).metadata.annotations or _NOTHING
 
     @overload
     def decode(self, kind: type[T]) -> T: ...
@@ -184,7 +191,7 @@ class EntryDecoder:
             DecodeError: there is no metadata.
         """
         try:
-            bookmark = _BOOKMARK.decode(raw).metadata
+            bookmark = _ANNOTATED.decode(raw).metadata
         except msgspec.MsgspecError as error:
             msg = f"a bookmark of {self._resource} cannot be read: {error}"
             raise DecodeError(msg) from error
@@ -195,14 +202,14 @@ def _identity(meta: Meta) -> tuple[str, str, str, str]:
     return meta.namespace, meta.name, meta.uid, meta.resource_version
 
 
-class _BookmarkMeta(msgspec.Struct, rename="camel"):
+class _AnnotatedMeta(msgspec.Struct, rename="camel"):
     resource_version: str = ""
     annotations: dict[str, str] | None = None
 
 
-class _Bookmark(msgspec.Struct):
-    metadata: _BookmarkMeta
+class _Annotated(msgspec.Struct):
+    metadata: _AnnotatedMeta
 
 
-_BOOKMARK: Final = msgspec.json.Decoder(_Bookmark)
+_ANNOTATED: Final = msgspec.json.Decoder(_Annotated)
 _INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"

@@ -137,7 +137,7 @@ async def test_the_cache_keeps_what_the_transform_leaves_whoever_brings_the_obje
         assert [(obj.metadata.name, obj.data) for obj in found] == [(name, {"password": "***"}) for name in "abc"]
         entry = world.informer.store.get(ObjectKey("ns", "a"))
         assert entry is not None
-        assert entry.meta.annotations == {}
+        assert entry.annotations == {}
 
 
 async def test_a_class_keeps_the_fields_that_it_declares() -> None:

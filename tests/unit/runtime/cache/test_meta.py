@@ -62,10 +62,10 @@ def test_metadata_is_decoded_once_and_frozen(decoder: EntryDecoder) -> None:
         creation_timestamp="2026-01-01T00:00:00Z",
         deletion_timestamp="2026-01-02T00:00:00Z",
         labels={"app": "web"},
-        annotations={"note": "hello"},
         owner_references=(Owner("v1", "Node", "n", "u0"), deployment),
         finalizers=("example.com/x",),
     )
+    assert entry.annotations == {"note": "hello"}
     assert entry.meta.controller == deployment
     assert deployment.group == "apps"
     with pytest.raises(AttributeError):

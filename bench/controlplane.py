@@ -1,7 +1,7 @@
 """Something to benchmark against: etcd and kube-apiserver, or the embedded API server in a process of its own.
 
-Both run on loopback, on free ports, in a folder that is removed afterwards, and end with the context. The real one lets
-everybody with the token do everything: access control is not what is measured.
+Both run on loopback, on free ports, in a folder that is removed afterwards, and end with the context. Whoever has the kubeconfig
+may do everything: access control is not what is measured.
 
 Objects get there by two ways. `Control.create` asks the API server. `Control.fill` and `Control.touch` write whole
 collections: of the real one straight into etcd, from where the API server takes them to all watches as if they had been
@@ -14,8 +14,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import secrets
-import socket
 import sys
 import tempfile
 import time
@@ -26,14 +24,13 @@ from typing import Any, Final, Protocol
 
 import aiohttp
 import orjson
-import yaml
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from controller_runtime import Resource
 from controller_runtime.client.config import load_config
 from controller_runtime.client.http import HttpTransport
-from controller_runtime.client.transport import Request
+from controller_runtime.client.transport import Request, Transport
+from controller_runtime.envtest import BinaryCluster
+from controller_runtime.envtest.binaryprocess import ProcessGroup
 
 __all__ = ["Control", "embedded", "real"]
 
@@ -76,7 +73,7 @@ class Control(Protocol):
 class _Api:
     """The way through the API server, common to both."""
 
-    def __init__(self, name: str, kubeconfig: Path, transport: HttpTransport) -> None:
+    def __init__(self, name: str, kubeconfig: Path, transport: Transport) -> None:
         self.name = name
         self.kubeconfig = kubeconfig
         self._transport = transport
@@ -153,7 +150,7 @@ async def _in_parallel(calls: Iterable[Any], width: int = 10) -> None:
 class _Real(_Api):
     """The way into etcd, through its JSON gateway. Only custom resources are stored as JSON; others go through the API."""
 
-    def __init__(self, kubeconfig: Path, transport: HttpTransport, etcd: str, session: aiohttp.ClientSession) -> None:
+    def __init__(self, kubeconfig: Path, transport: Transport, etcd: str, session: aiohttp.ClientSession) -> None:
         super().__init__("kube-apiserver", kubeconfig, transport)
         self._etcd = etcd
         self._session = session
@@ -237,55 +234,19 @@ def _b64(data: bytes) -> str:
 
 @asynccontextmanager
 async def real(assets: Path) -> AsyncIterator[Control]:
-    """Start etcd and kube-apiserver of the folder `assets`.
+    """Start etcd and kube-apiserver of the folder `assets`, with its priorities and fairness, which tests do without.
 
     Raises:
-        RuntimeError: one of them ended or did not get ready; the message has its last lines.
+        ComponentFailed: one of them ended or did not get ready; the message has its last lines.
     """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        client_port, peer_port, api_port = _free_ports(3)
-        etcd = f"http://127.0.0.1:{client_port}"
-        peer = f"http://127.0.0.1:{peer_port}"
-        token = secrets.token_urlsafe(32)
-        (folder / "tokens.csv").write_text(f'{token},bench,bench,"system:masters"\n')
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        (folder / "accounts.key").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-            )
-        )
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        store = await stack.enter_async_context(
-            _process(
-                folder / "etcd.log",
-                *(str(assets / "etcd"), f"--data-dir={folder / 'etcd'}", "--unsafe-no-fsync"),
-                *(f"--listen-client-urls={etcd}", f"--advertise-client-urls={etcd}"),
-                *(f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"),
-                *(f"--initial-cluster=default={peer}", "--log-level=warn", "--quota-backend-bytes=8589934592"),
-            )
-        )
-        await _until_ready(session, f"{etcd}/health", store, folder / "etcd.log")
-        server = await stack.enter_async_context(
-            _process(
-                folder / "kube-apiserver.log",
-                *(str(assets / "kube-apiserver"), f"--etcd-servers={etcd}", f"--secure-port={api_port}"),
-                *("--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none"),
-                *(f"--cert-dir={folder}", f"--token-auth-file={folder / 'tokens.csv'}"),
-                *("--authorization-mode=AlwaysAllow", "--disable-admission-plugins=ServiceAccount"),
-                *("--service-account-issuer=https://127.0.0.1", "--service-cluster-ip-range=10.0.0.0/24"),
-                f"--service-account-key-file={folder / 'accounts.key'}",
-                f"--service-account-signing-key-file={folder / 'accounts.key'}",
-            )
-        )
-        url = f"https://127.0.0.1:{api_port}"
-        await _until_ready(session, f"{url}/readyz", server, folder / "kube-apiserver.log", token)
-        authority = _b64((folder / "apiserver.crt").read_bytes())  # the server has made it, with its own authority
+        cluster = BinaryCluster(assets=assets, flags=["--enable-priority-and-fairness=true"], patience=_START_SECONDS)
+        await stack.enter_async_context(cluster)
         kubeconfig = folder / "kubeconfig"
-        kubeconfig.write_text(_kubeconfig({"server": url, "certificate-authority-data": authority}, token))
-        transport = HttpTransport(await load_config(str(kubeconfig)), user_agent="bench")
-        stack.push_async_callback(transport.close)
-        yield _Real(kubeconfig, transport, etcd, session)
+        kubeconfig.write_text(cluster.kubeconfig())
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        yield _Real(kubeconfig, cluster.transport, cluster.etcd_url, session)
 
 
 @asynccontextmanager
@@ -297,79 +258,16 @@ async def embedded(*, history: int = 100_000, tls: bool = True) -> AsyncIterator
         tls: serve HTTPS, or plain HTTP.
     """
     async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        group = stack.enter_context(ProcessGroup())
+        kubeconfig = group.folder / "kubeconfig"
         script = Path(__file__).with_name("embedded_server.py")
-        kubeconfig, log = folder / "kubeconfig", folder / "server.log"
-        process = await stack.enter_async_context(
-            _process(
-                log, sys.executable, str(script), str(kubeconfig), f"--history={history}", *([] if tls else ["--plain"])
-            )
-        )
+        options = [f"--history={history}", *([] if tls else ["--plain"])]
+        server = group.start(Path(sys.executable), str(script), str(kubeconfig), *options)
         async with asyncio.timeout(_START_SECONDS):
             while not kubeconfig.exists():
-                if process.returncode is not None:
-                    raise RuntimeError(log.read_text()[-2000:])
+                if server.exit_code is not None:
+                    raise server.failure(f"ended with exit code {server.exit_code}")
                 await asyncio.sleep(0.05)
         transport = HttpTransport(await load_config(str(kubeconfig)), user_agent="bench")
         stack.push_async_callback(transport.close)
         yield _Api("the embedded API server", kubeconfig, transport)
-
-
-@asynccontextmanager
-async def _process(log: Path, *command: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a command whose output goes to `log`; end it with the context."""
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=output)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-            try:
-                async with asyncio.timeout(10):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
-
-
-async def _until_ready(
-    session: aiohttp.ClientSession, url: str, process: asyncio.subprocess.Process, log: Path, token: str = ""
-) -> None:
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    try:
-        async with asyncio.timeout(_START_SECONDS):
-            while process.returncode is None:
-                with contextlib.suppress(aiohttp.ClientError):
-                    async with session.get(url, ssl=False, headers=headers) as response:
-                        if response.status == 200:
-                            return
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        pass
-    msg = f"{log.stem} did not get ready:\n{log.read_text()[-2000:]}"
-    raise RuntimeError(msg)
-
-
-def _free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago; they differ."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
-def _kubeconfig(cluster: dict[str, str], token: str) -> str:
-    text: str = yaml.safe_dump(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "bench", "cluster": cluster}],
-            "users": [{"name": "bench", "user": {"token": token}}],
-            "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench", "namespace": "default"}}],
-            "current-context": "bench",
-        }
-    )
-    return text

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 import pytest
 import pytest_asyncio
+
 from helpers.compaction import forget_the_past
 from helpers.rest import MERGE, Answer, Api
 from helpers.things import GROUP, thing, things_path

@@ -21,7 +21,7 @@ from tikv_operator.common.instances import Instance
 from tikv_operator.instance.component import InstanceComponent
 from tikv_operator.instance.podparts import subresource_labels
 
-__all__ = ["ClaimPlan", "plan_claim", "render_claims"]
+__all__ = ["ClaimPlan", "is_bound", "plan_claim", "render_claims"]
 
 _STORAGE = "storage"
 
@@ -100,7 +100,7 @@ def plan_claim(wanted: PersistentVolumeClaim, current: PersistentVolumeClaim | N
     if current is None or current.spec is None:
         return ClaimPlan(wanted)
     name = current.metadata.name
-    if bound_only and (current.status is None or current.status.phase != "Bound"):
+    if bound_only and not is_bound(current):
         return ClaimPlan(None, waiting=f"volume claim {name} is not bound")
     spec = msgspec.structs.replace(wanted.spec or PersistentVolumeClaimSpec())
     spec.storage_class_name = current.spec.storage_class_name
@@ -110,6 +110,11 @@ def plan_claim(wanted: PersistentVolumeClaim, current: PersistentVolumeClaim | N
         refused = f"volume claim {name} cannot shrink from {given} to {asked}"
         spec.resources = VolumeResourceRequirements(requests={_STORAGE: _size(current) or given})
     return ClaimPlan(msgspec.structs.replace(wanted, spec=spec), refused=refused)
+
+
+def is_bound(claim: PersistentVolumeClaim) -> bool:
+    """Return whether a claim has its volume."""
+    return claim.status is not None and claim.status.phase == "Bound"
 
 
 def _size(claim: PersistentVolumeClaim) -> str:

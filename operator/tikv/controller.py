@@ -1,8 +1,8 @@
 """The TiKV controller: one store of a TiKV cluster, with its pod, its configuration and its volumes.
 
 `pipeline` is one reconcile, to be read from top to bottom. It is run again for every event of the TiKV and of what it owns,
-when its Cluster changes in a way that matters, and when PD reports a change of its store; nothing in it polls an API server or
-PD. A TiKV that is as it should be costs no request to either.
+when its Cluster changes in a way that matters, when the labels of its node change, and when PD reports a change of its store;
+nothing in it polls an API server or PD. A TiKV that is as it should be costs no request to either.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from controller_runtime import Controller, ExponentialBackoff, Manager
 from controller_runtime.api import ObjectKey
 from controller_runtime.api.k8s import ConfigMap, ControllerRevision, Node, PersistentVolumeClaim, Pod
 from controller_runtime.cache import Cache, CacheEvent
+from controller_runtime.predicate import labels_changed
 from controller_runtime.reconcile import Context, Request, Requeue
 from controller_runtime.task import Node as Pipeline
 from controller_runtime.task import ReportStore, Runner, TaskMetrics, block, if_, if_break, if_not
@@ -30,7 +31,9 @@ from tikv_operator.common.membership import (
 from tikv_operator.common.metrics import InstanceMetrics
 from tikv_operator.common.settings import Settings
 from tikv_operator.pdclient import PDClients
+from tikv_operator.tikv.placement import NODE_INDEX, node_names, tikvs_on_node
 from tikv_operator.tikv.tasks import (
+    claim_trouble,
     cm,
     conditions,
     ctx,
@@ -44,6 +47,7 @@ from tikv_operator.tikv.tasks import (
     store_labels,
 )
 from tikv_operator.tikv.tasks.state import TiKVContext
+from tikv_operator.tikv.volumemodification import VolumeModifier
 
 __all__ = ["NAME", "cluster_changed", "controller", "pipeline"]
 
@@ -62,8 +66,9 @@ def pipeline() -> Pipeline[TiKVContext]:
             if_(state.is_deleting, finalizer.remove),
             if_not(state.is_deleting, conditions.cluster_missing),
         ),
-        if_break(state.cluster_is_paused, if_(state.is_deleting, conditions.deletion_paused)),
+        # A pause doesn't hold up the end of the whole cluster, which somebody has asked for, too.
         if_break(state.cluster_is_deleting, finalizer.remove),
+        if_break(state.cluster_is_paused, if_(state.is_deleting, conditions.deletion_paused)),
         if_break(state.has_no_pd, if_(state.never_had_a_store, finalizer.remove)),
         if_break(state.is_offlined_for_good, offline.delete_offlined),
         ctx.pod,
@@ -84,6 +89,7 @@ def pipeline() -> Pipeline[TiKVContext]:
         offline.offline_store,
         cm.config_map,
         pvc.volume_claims,
+        claim_trouble.claim_trouble,
         pod.pod,
         store_labels.server_labels,
         evict_leader.evict_leader,
@@ -103,16 +109,21 @@ def controller(
     metrics: TaskMetrics,
     reports: ReportStore,
     instances: InstanceMetrics | None = None,
+    volume_modifiers: Iterable[VolumeModifier] = (),
 ) -> Controller:
     """Wire the controller: what feeds it, what it needs, and how it fails.
 
     Args:
         instances: the gauge of abnormal instances, if other controllers keep it, too.
+        volume_modifiers: change volumes through the API of their cloud. With any, the operator must be allowed to read
+            persistent volumes and storage classes.
     """
     declare(manager.cache, TiKV, TiKVGroup, Cluster, Pod, ConfigMap, PersistentVolumeClaim, ControllerRevision)
+    manager.cache.declare(Pod, indexes={NODE_INDEX: node_names})
     manager.cache.declare(Node, metadata_only=True)
     instances = instances or InstanceMetrics(manager.registry)
     disruption = asyncio.Lock()
+    modifiers = {modifier.provisioner: modifier for modifier in volume_modifiers}
     runner = Runner(
         NAME,
         pipeline(),
@@ -134,6 +145,7 @@ def controller(
             pds=pds,
             metrics=instances,
             disruption=disruption,
+            volume_modifiers=modifiers,
         )
         return await runner.run(run, request, context.log)
 
@@ -150,6 +162,7 @@ def controller(
         .owns(PersistentVolumeClaim)
         .watches(Cluster, members(manager.cache, TiKV), cluster_changed)
         .watches(TiKVGroup, _tikvs_of_group(manager.cache), pause_changed)
+        .watches(Node, tikvs_on_node(manager.cache), labels_changed)
         .watches_source(pds.source())
         .watches_source(pds.cluster_source(_tikvs_of(manager.cache)))
     )

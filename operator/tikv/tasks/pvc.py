@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from controller_runtime.api.k8s import PersistentVolumeClaim
-from controller_runtime.task import Result, complete, task, wait
+from controller_runtime.task import Result, complete, retry, task, wait
 from tikv_operator.api import Feature
-from tikv_operator.instance.pvc import plan_claim
+from tikv_operator.instance.pvc import is_bound, plan_claim
 from tikv_operator.tikv.pvc import render_claims
 from tikv_operator.tikv.tasks.state import TiKVContext
+from tikv_operator.tikv.tasks.volumes import modify_volume
 
 __all__ = ["volume_claims"]
 
@@ -22,6 +23,11 @@ async def volume_claims(ctx: TiKVContext) -> Result:
     waiting: list[str] = []
     for wanted in render_claims(ctx.tikv, ctx.cluster):
         current = await ctx.client.find(PersistentVolumeClaim, wanted.key)
+        if not with_class and current is not None and is_bound(current):
+            modification = await modify_volume(ctx, wanted, current)
+            if modification is not None:
+                waiting += [modification] if modification else []
+                continue
         plan = plan_claim(wanted, current, bound_only=not with_class)
         if plan.refused:
             ctx.problem("VolumeShrinkRefused", plan.refused)
@@ -30,6 +36,8 @@ async def volume_claims(ctx: TiKVContext) -> Result:
         if plan.claim is not None:
             applied = await ctx.client.apply(plan.claim)
             waiting += _in_progress(applied)
+    if waiting and ctx.volume_modifiers:
+        return retry(ctx.settings.requeue, ", ".join(waiting))  # no event tells how far a cloud is
     return wait(", ".join(waiting)) if waiting else complete("volume claims are synced")
 
 

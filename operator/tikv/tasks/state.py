@@ -7,6 +7,7 @@ found by an earlier one. Everything here is synchronous, but for writing the sta
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -33,6 +34,7 @@ from tikv_operator.tikv.eviction import EvictionState, begins, eviction_state, l
 from tikv_operator.tikv.health import Health
 from tikv_operator.tikv.news import News, news_of
 from tikv_operator.tikv.stores import is_missed
+from tikv_operator.tikv.volumemodification import VolumeModifier
 
 __all__ = [
     "PDs",
@@ -91,6 +93,7 @@ class TiKVContext:
         problems: what the condition Synced must tell.
         restart: what the condition RestartRequired must tell; None: nobody has looked.
         pod_waits: what the pod waits for before it can be what it should be.
+        volume_modifiers: change volumes through the API of their cloud, by the driver.
         disruption: held by whoever takes down a pod that serves: shared by all runs, so that each sees what others did.
     """
 
@@ -103,6 +106,7 @@ class TiKVContext:
     pds: PDs
     metrics: InstanceMetrics
     disruption: asyncio.Lock = field(default_factory=asyncio.Lock)
+    volume_modifiers: Mapping[str, VolumeModifier] = field(default_factory=dict)
 
     found: TiKV | None = None
     found_cluster: Cluster | None = None

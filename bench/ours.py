@@ -10,6 +10,7 @@ import asyncio
 import json
 import time
 
+import as_installed  # noqa: F401 - before all that it hides something from
 import uvloop
 from widgets import Gadget, Widget
 

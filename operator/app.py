@@ -15,9 +15,12 @@ from controller_runtime import Manager
 from controller_runtime.log import configure_logging
 from controller_runtime.task import ReportStore, TaskMetrics
 from tikv_operator.cluster.controller import controller as cluster_controller
+from tikv_operator.common.metrics import InstanceMetrics
 from tikv_operator.common.settings import Settings
 from tikv_operator.pages import ReportsPage
+from tikv_operator.pd.controller import controller as pd_controller
 from tikv_operator.pdclient import PDClients, SecretTLS, direct, through_api_server
+from tikv_operator.pdgroup.controller import controller as pdgroup_controller
 from tikv_operator.tikv.controller import controller as tikv_controller
 from tikv_operator.tikvgroup.controller import controller as tikvgroup_controller
 
@@ -73,8 +76,11 @@ def assemble(manager: Manager, settings: Settings, pd_access: PDAccess) -> Opera
     connect = through_api_server(manager.transport) if proxied else direct(SecretTLS(manager.client))
     pds = PDClients(connect, settings=settings, clock=manager.clock, log=manager.log, registry=manager.registry)
     manager.add(pds)
-    for controller in (cluster_controller, tikvgroup_controller, tikv_controller):
+    for controller in (cluster_controller, pdgroup_controller, tikvgroup_controller):
         manager.add(controller(manager, pds, settings, metrics=metrics, reports=reports))
+    instances = InstanceMetrics(manager.registry)
+    for of_instances in (pd_controller, tikv_controller):
+        manager.add(of_instances(manager, pds, settings, metrics=metrics, reports=reports, instances=instances))
     manager.add_page("/debug/reconciles", ReportsPage(reports))
     return Operator(manager, pds, reports, settings)
 

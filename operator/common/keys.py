@@ -20,6 +20,7 @@ __all__ = [
     "ANNOTATION_PAUSED",
     "ANNOTATION_POD_DISRUPTION_BUDGET",
     "ANNOTATION_PRIORITY",
+    "ANNOTATION_REPLACE_FAILED_MEMBERS",
     "ANNOTATION_TIPROXY_GRACEFUL_DELETE_DELAY",
     "ANNOTATION_UNRELOADED_CONFIG",
     "FINALIZER",
@@ -74,6 +75,8 @@ ANNOTATION_PAUSED: Final = "core.pingcap.com/paused"
 """Set by users on a group: `true` stops every change of it that isn't a repair. Our own, too."""
 ANNOTATION_POD_DISRUPTION_BUDGET: Final = "core.pingcap.com/pod-disruption-budget"
 """Set by users on a group: `false` if they want none of ours, because they have made one themselves. Our own, too."""
+ANNOTATION_REPLACE_FAILED_MEMBERS: Final = "core.pingcap.com/replace-failed-members"
+"""Set by users on a PDGroup: after how many seconds a member that has lost its data or its node is replaced by a new one."""
 ANNOTATION_INITIAL_CLUSTER_NUM: Final = "pd.core.pingcap.com/initial-cluster-num"
 ANNOTATION_TIPROXY_GRACEFUL_DELETE_DELAY: Final = "core.pingcap.com/tiproxy-graceful-shutdown-delete-delay-seconds"
 ANNOTATION_UNRELOADED_CONFIG: Final = "core.pingcap.com/unreloaded-config"

@@ -26,7 +26,7 @@ from tikv_operator.pdclient.connection import Connect, Connection, pd_url
 from tikv_operator.pdclient.handle import PDHandle
 from tikv_operator.pdclient.listeners import Listeners
 from tikv_operator.pdclient.metrics import PDMetrics
-from tikv_operator.pdclient.source import ClusterMap, cluster_source, store_source
+from tikv_operator.pdclient.source import ClusterMap, MemberMap, cluster_source, member_source, store_source
 from tikv_operator.pdclient.tls import ClientSecrets, client_secrets
 
 __all__ = ["PDClients"]
@@ -138,6 +138,10 @@ class PDClients:
     def source(self) -> FunctionSource:
         """Return a source of the keys of the TiKVs whose stores change."""
         return store_source(self.listeners)
+
+    def member_source(self, concerned: MemberMap) -> FunctionSource:
+        """Return a source of what a change of PD servers concerns: one that came, went, fell ill, recovered or leads now."""
+        return member_source(self.listeners, concerned)
 
     def cluster_source(self, concerned: ClusterMap | None = None) -> FunctionSource:
         """Return a source of the keys of the Clusters whose PD becomes known, gets its id, is lost or comes back.

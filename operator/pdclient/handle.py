@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final, Protocol, final
 
@@ -32,7 +32,7 @@ from tikv_operator.pdclient.models import Store
 from tikv_operator.pdclient.poll import take_snapshot
 from tikv_operator.pdclient.requester import PDRequester
 from tikv_operator.pdclient.schedule import PollSchedule
-from tikv_operator.pdclient.snapshot import PDSnapshot, changes, is_continued
+from tikv_operator.pdclient.snapshot import PDSnapshot, changes, is_continued, member_changes
 
 __all__ = ["PDHandle", "Renewable"]
 
@@ -94,7 +94,10 @@ class PDHandle:
         self._trusted = False  # what listeners were last told
         self._lost_since: float | None = None
         self._slowly_read: float | None = None
-        self._notes: dict[str, bool] = {}
+        self._members_wanted = False
+        self._members_until = 0.0
+        self._eviction_notes: dict[str, bool] = {}
+        self._label_notes: dict[str, dict[str, str | None]] = {}
         self._closed = False
         self._disconnected = False
 
@@ -145,14 +148,26 @@ class PDHandle:
 
     # -- what reconcilers ask for
 
-    def refresh(self) -> None:
-        """Poll as soon as possible: something that PD does just changed. Returns at once."""
+    def refresh(self, *, members: bool = False) -> None:
+        """Poll as soon as possible: something that PD does just changed. Returns at once.
+
+        Args:
+            members: look at the PD servers, too.
+        """
+        self._members_wanted = self._members_wanted or members
         self._schedule.refresh()
         self._wake.set()
 
-    def hurry(self) -> None:
-        """Poll often for a while (`Settings.pd_busy_for`): something is in motion. Returns at once; call it repeatedly."""
-        self._schedule.hurry(asyncio.get_running_loop().time())
+    def hurry(self, *, members: bool = False) -> None:
+        """Poll often for a while (`Settings.pd_busy_for`): something is in motion. Returns at once; call it repeatedly.
+
+        Args:
+            members: look at the PD servers, too.
+        """
+        now = asyncio.get_running_loop().time()
+        if members:
+            self._members_until = now + self._settings.pd_busy_for
+        self._schedule.hurry(now)
         self._wake.set()
 
     def note_evicting(self, store_id: str, evicting: bool) -> None:
@@ -160,9 +175,18 @@ class PDHandle:
 
         The snapshot says so at once; a poll that is under way, and may have asked PD before the write, doesn't undo it.
         """
-        self._notes[store_id] = evicting
+        self._eviction_notes[store_id] = evicting
         if self._snapshot is not None:
-            self._snapshot = self._snapshot.with_evicting(self._notes)
+            self._snapshot = self._noted(self._snapshot)
+
+    def note_labels(self, store_id: str, labels: Mapping[str, str | None]) -> None:
+        """Say that a write of ours just set these labels of a store, or (None) removed them. See `note_evicting`."""
+        self._label_notes.setdefault(store_id, {}).update(labels)
+        if self._snapshot is not None:
+            self._snapshot = self._noted(self._snapshot)
+
+    def _noted(self, snapshot: PDSnapshot) -> PDSnapshot:
+        return snapshot.with_evicting(self._eviction_notes).with_labels(self._label_notes)
 
     # -- the poller
 
@@ -189,7 +213,8 @@ class PDHandle:
         """Look at PD once. Failure is part of the state, not an error: see `error` and `fresh`."""
         loop = asyncio.get_running_loop()
         self._schedule.started(loop.time())
-        self._notes.clear()  # they were written before this poll asks
+        self._eviction_notes.clear()  # they were written before this poll asks
+        self._label_notes.clear()
         try:
             snapshot = await self._take()
         except PDError as error:
@@ -204,6 +229,7 @@ class PDHandle:
         loop = asyncio.get_running_loop()
         started = loop.time()
         slow = self._slow_parts_due(started)
+        self._members_wanted = False
         limit = 2 * self._settings.pd_timeout
         try:
             async with asyncio.timeout(limit):
@@ -225,13 +251,15 @@ class PDHandle:
         """Whether to look, too, at what seldom changes: credentials, configuration and members."""
         if self._slowly_read is None or self._snapshot is None or not self._snapshot.cluster_id:
             return True
+        if self._members_wanted or now < self._members_until:
+            return True
         return now - self._slowly_read >= self._settings.pd_poll
 
     def observe(self, snapshot: PDSnapshot) -> None:
         """Take `snapshot` as the newest look at PD, and tell the listeners what changed."""
         now = asyncio.get_running_loop().time()
         old, trusted = self._snapshot, self._trusted and self.fresh()  # it may have aged while a poll dragged on
-        new = snapshot.with_evicting(self._notes)
+        new = self._noted(snapshot)
         self._schedule.succeeded(now)
         self._snapshot, self._error, self._trusted = new, None, True
         if self._lost_since is not None:
@@ -244,6 +272,8 @@ class PDHandle:
         else:
             changed = changes(old, new, ready_regions=self._settings.store_ready_min_regions)
             self._tell(changed, cluster=old.cluster_id != new.cluster_id)
+        if self._listener is not None and (members := member_changes(old if trusted else None, new)):
+            self._listener.members_changed(self.cluster, members)
 
     def _failed(self, error: PDError) -> None:
         now = asyncio.get_running_loop().time()

@@ -21,6 +21,10 @@ class Listener(Protocol):
         """These stores of the cluster changed in a way that matters, or trust in all of them was lost or regained."""
         ...
 
+    def members_changed(self, cluster: ObjectKey, names: frozenset[str]) -> None:
+        """These PD servers of the cluster came, went, or changed their health or who leads."""
+        ...
+
     def cluster_changed(self, cluster: ObjectKey) -> None:
         """PD became known, its cluster id changed, or trust in what is known was lost or regained."""
         ...
@@ -45,6 +49,10 @@ class Listeners:
     def stores_changed(self, cluster: ObjectKey, addresses: frozenset[str]) -> None:
         for listener in tuple(self._listeners):
             listener.stores_changed(cluster, addresses)
+
+    def members_changed(self, cluster: ObjectKey, names: frozenset[str]) -> None:
+        for listener in tuple(self._listeners):
+            listener.members_changed(cluster, names)
 
     def cluster_changed(self, cluster: ObjectKey) -> None:
         for listener in tuple(self._listeners):

@@ -96,6 +96,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         id: the etcd member id, decimal.
         client_urls: where it serves, with scheme.
+        leader_priority: how much a user wants it to lead; PD moves leadership to the member with most.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     client_urls: tuple[str, ...] = ()
     peer_urls: tuple[str, ...] = ()
     version: str = ""
+    leader_priority: int = 0
 
 
 class Members(msgspec.Struct, frozen=True, kw_only=True):

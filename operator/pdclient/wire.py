@@ -95,6 +95,7 @@ class _Member(msgspec.Struct):
     client_urls: list[str] | None = None
     peer_urls: list[str] | None = None
     binary_version: str | None = None
+    leader_priority: int | None = None
 
 
 class _Header(msgspec.Struct):
@@ -219,6 +220,7 @@ def _member(raw: _Member) -> Member:
         client_urls=tuple(raw.client_urls or ()),
         peer_urls=tuple(raw.peer_urls or ()),
         version=raw.binary_version or "",
+        leader_priority=raw.leader_priority or 0,
     )
 
 

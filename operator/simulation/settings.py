@@ -65,6 +65,8 @@ class SimulationSettings:
         down_after: a store that was silent so long is called Down, and PD replaces its peers.
         peer_down_after: a peer whose store was silent so long is reported as down.
         pd_revive_seconds: how long PD servers that have a quorum again need to elect a leader.
+        pd_load_seconds: how long a PD server that starts needs to load its regions.
+        pd_join_seconds: from the admission of a PD server that joins until it starts.
         crashing_pods: the main containers of these pods never come up.
         unready_pods: these pods run but never become ready.
         dead_stores: these TiKVs run but send no heartbeats and lead nothing.
@@ -103,6 +105,8 @@ class SimulationSettings:
     down_after: float = 1800.0
     peer_down_after: float = 30.0
     pd_revive_seconds: float = 0.3
+    pd_load_seconds: float = 0.2
+    pd_join_seconds: float = 0.1
     crashing_pods: frozenset[str] = field(default_factory=frozenset)
     unready_pods: frozenset[str] = field(default_factory=frozenset)
     dead_stores: frozenset[str] = field(default_factory=frozenset)

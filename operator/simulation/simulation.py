@@ -1,4 +1,4 @@
-"""The simulated world as one runnable: nodes, kubelet, scheduler, provisioner, PD and PDGroup controller.
+"""The simulated world as one runnable: nodes, kubelet, scheduler, provisioner, PD and its endpoints.
 
     async with LoopbackFront() as front:
         simulation = Simulation(transport, clock=clock, front=front)
@@ -35,10 +35,11 @@ from controller_runtime.cache import Cache
 from controller_runtime.client import AlreadyExists, Client, ClientError, NotFound, Transport
 from controller_runtime.clock import Clock, SystemClock
 from controller_runtime.reconcile import Logger
-from tikv_operator.api import Cluster, PDGroup
+from tikv_operator.api import PDGroup
 from tikv_operator.common import keys
 from tikv_operator.common.names import PD_COMPONENT
 from tikv_operator.simulation.directory import PDDirectory
+from tikv_operator.simulation.endpoints import PDEndpoints
 from tikv_operator.simulation.kubelet import volumes
 from tikv_operator.simulation.kubelet.kubelet import SimulatedKubelet
 from tikv_operator.simulation.kubelet.launch import Launcher, TiKVFactory
@@ -49,7 +50,6 @@ from tikv_operator.simulation.kubelet.scheduler import create_node
 from tikv_operator.simulation.kubelet.tikvconfig import service_of_url
 from tikv_operator.simulation.pd import SimulatedPD
 from tikv_operator.simulation.pd.front import PDFront
-from tikv_operator.simulation.pdgroup.controller import PDGroups
 from tikv_operator.simulation.settings import PDOutage, SimulationSettings
 from tikv_operator.simulation.steadyclock import SteadyClock
 from tikv_operator.simulation.troubles import Troubles
@@ -60,7 +60,6 @@ FIELD_MANAGER: Final = "simulation"
 
 _RETRY: Final = 0.5
 _WATCHED: Final[tuple[type[Object], ...]] = (
-    Cluster,
     ConfigMap,
     EndpointSlice,
     Node,
@@ -123,10 +122,10 @@ class Simulation:
         launcher = Launcher(_World(cache, self._directory, disks), self.settings, self.troubles, tikv=tikv)
         self._kubelet = SimulatedKubelet(client, transport, self.settings, self.troubles, self._clock, launcher)
         provisioner = Provisioner(client, self.settings, self._clock, disks)
-        groups = PDGroups(client, cache, self._directory, self._clock)
+        endpoints = PDEndpoints(client, cache, self._directory)
         for kind in _WATCHED:
             cache.declare(kind)
-        for controller in (self._kubelet.controller(), *provisioner.controllers(), *groups.controllers()):
+        for controller in (self._kubelet.controller(), *provisioner.controllers(), *endpoints.controllers()):
             self._manager.add(controller)
 
     async def run(self) -> None:

@@ -25,7 +25,7 @@ from tikv_operator.api import Cluster, PDGroup, TiKV, TiKVGroup
 from tikv_operator.common.membership import cluster_key, declare, member_keys, members
 from tikv_operator.common.settings import Settings
 from tikv_operator.group.allocation import NameAllocator
-from tikv_operator.group.tasks import ctx, finalizer, revision, status, svc
+from tikv_operator.group.tasks import ctx, finalizer, pdb, revision, status, svc
 from tikv_operator.group.tasks.state import (
     cluster_is_deleting,
     cluster_is_missing,
@@ -38,7 +38,7 @@ from tikv_operator.group.tasks.state import (
 from tikv_operator.pdclient import PDClients
 from tikv_operator.tikvgroup.component import TIKV_GROUP
 from tikv_operator.tikvgroup.rollouts import Rollouts
-from tikv_operator.tikvgroup.tasks import annotated, pdb, updater
+from tikv_operator.tikvgroup.tasks import annotated, updater
 from tikv_operator.tikvgroup.tasks.state import TiKVGroupContext, group_is_paused
 from tikv_operator.tikvgroup.upgrade import BEFORE_TIKV, is_upgrade
 

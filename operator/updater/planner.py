@@ -100,6 +100,7 @@ class Target:
         revision: the revision that instances should have; None if the one they have will do.
         min_ready_seconds: how long an instance must have been ready to be counted on.
         two_steps: instances have a store that must leave the cluster before they are deleted.
+        spared: names of instances that are updated and removed after all others, e.g. the one that leads.
     """
 
     desired: int
@@ -110,6 +111,7 @@ class Target:
     max_unavailable: int = 1
     spread: EvenlySpread | None = None
     two_steps: bool = True
+    spared: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ class _Planner(Generic[I]):
     def update(self, *, unavailable: bool) -> None:
         outdated = self._classes.outdated
         candidates = self._only_unavailable(outdated) if unavailable else outdated
-        instance = choose(candidates, not_running, unready, self._not_counted_on, priority)
+        instance = choose(candidates, self._not_spared, not_running, unready, self._not_counted_on, priority)
         outdated.remove(instance)
         self.actions.append(Update(instance))
         self._moved(instance)
@@ -249,10 +251,13 @@ class _Planner(Generic[I]):
     def _only_unavailable(self, instances: Sequence[I]) -> list[I]:
         return [instance for instance in instances if instance.metadata.name in self._unavailable]
 
+    def _not_spared(self, instances: Sequence[I]) -> Sequence[I]:
+        return [instance for instance in instances if instance.metadata.name not in self._target.spared]
+
     def _not_counted_on(self, instances: Sequence[I]) -> Sequence[I]:
         """Prefer instances that became ready only just now: they are not available yet, so updating them costs nothing."""
         minimum, now = self._target.min_ready_seconds, self._target.now
         return [instance for instance in instances if available_in(instance, minimum, now) != 0.0]
 
     def _scale_in_policies(self) -> tuple[Policy[I], ...]:
-        return (preferred(self._topology.surplus()), not_running, unready, priority)
+        return (preferred(self._topology.surplus()), self._not_spared, not_running, unready, priority)

@@ -121,6 +121,10 @@ class ScriptedPD:
                 ]
                 leader = members[0] if members else None
                 return _json({"header": {"cluster_id": self.cluster_id}, "members": members, "leader": leader})
+            case ("GET", "health"):
+                return _json(
+                    [{"name": name, "member_id": number, "health": True} for number, name in enumerate(self.members, 1)]
+                )
             case _:
                 return _json(f"no such path: {method} {path}", status=404)
 
@@ -158,6 +162,9 @@ class News:
     def stores_changed(self, cluster: Any, addresses: frozenset[str]) -> None:
         self.stores.append(addresses)
         self.heard()
+
+    def members_changed(self, cluster: Any, names: frozenset[str]) -> None:
+        """Not asked about by these tests."""
 
     def cluster_changed(self, cluster: Any) -> None:
         self.clusters += 1

@@ -107,6 +107,11 @@ class GroupContext(Generic[G, I]):
         return 0 if self.cluster is None else self.cluster.metadata.generation
 
     @property
+    def most_unavailable(self) -> int:
+        """How many instances may be down together."""
+        return 1
+
+    @property
     def min_ready_seconds(self) -> float:
         own = self.group.spec.min_ready_seconds
         return self.settings.default_min_ready_seconds if own is None else float(own)

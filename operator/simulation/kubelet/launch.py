@@ -5,7 +5,6 @@ A TiKV is recognised by the label `pingcap.com/component=tikv`, a PD server by `
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Final, Protocol
@@ -14,15 +13,16 @@ from controller_runtime.api import ObjectKey
 from controller_runtime.api.k8s import Container, Node, Pod
 from tikv_operator.common import keys
 from tikv_operator.common.names import PD_COMPONENT, TIKV_COMPONENT
+from tikv_operator.simulation.kubelet.pdserver import PDServer
 from tikv_operator.simulation.kubelet.pods import PodPlan
 from tikv_operator.simulation.kubelet.prestop import runs_prestop_checker
-from tikv_operator.simulation.kubelet.processes import Disk, FindPD, PDServer, PlainProcess, Process, TiKVServer
+from tikv_operator.simulation.kubelet.processes import Disk, FindPD, PlainProcess, Process, TiKVServer
 from tikv_operator.simulation.kubelet.tikvconfig import version_of_image
-from tikv_operator.simulation.pd import Member, SimulatedPD
+from tikv_operator.simulation.pd import SimulatedPD
 from tikv_operator.simulation.settings import SimulationSettings
 from tikv_operator.simulation.troubles import Troubles
 
-__all__ = ["Launcher", "TiKVFactory", "World", "main_container", "pd_member", "plan_of"]
+__all__ = ["Launcher", "TiKVFactory", "World", "main_container", "plan_of"]
 
 _CONFIG: Final = "config.toml"
 _PRIVATE_DISK: Final = 100 << 30
@@ -85,12 +85,32 @@ class Launcher:
 
     def _pd(self, pod: Pod) -> Process:
         cluster = ObjectKey(pod.metadata.namespace, pod.metadata.labels.get(keys.LABEL_CLUSTER, ""))
-        return PDServer(pd_member(pod), lambda: self._world.pd_of_cluster(cluster), retry=self._settings.register_retry)
+        read_config, open_disk = self._files(pod)
+        return PDServer(
+            version=version_of_image(main_container(pod).image or ""),
+            read_config=read_config,
+            open_disk=open_disk,
+            own_pd=lambda: self._world.pd_of_cluster(cluster),
+            find_pd=lambda url: self._world.pd_behind(url, pod.metadata.namespace),
+            settings=self._settings,
+        )
 
     def _tikv(self, pod: Pod) -> Process:
         namespace = pod.metadata.namespace
-        container = main_container(pod)
-        config = _config_map_of(pod)
+        read_config, open_disk = self._files(pod)
+        return self._make_tikv(
+            pod.metadata.name,
+            version=version_of_image(main_container(pod).image or ""),
+            read_config=read_config,
+            open_disk=open_disk,
+            find_pd=lambda url: self._world.pd_behind(url, namespace),
+            settings=self._settings,
+            troubles=self._troubles,
+        )
+
+    def _files(self, pod: Pod) -> tuple[Callable[[], str], Callable[[str], tuple[Disk, int]]]:
+        """Return how the process reads its configuration, and how it opens its disk."""
+        namespace, container, config = pod.metadata.namespace, main_container(pod), _config_map_of(pod)
         private = Disk()
 
         def read_config() -> str:
@@ -100,15 +120,7 @@ class Launcher:
             claim = _claim_at(pod, container, path)
             return (private, _PRIVATE_DISK) if claim is None else self._world.disk_of_claim(ObjectKey(namespace, claim))
 
-        return self._make_tikv(
-            pod.metadata.name,
-            version=version_of_image(container.image or ""),
-            read_config=read_config,
-            open_disk=open_disk,
-            find_pd=lambda url: self._world.pd_behind(url, namespace),
-            settings=self._settings,
-            troubles=self._troubles,
-        )
+        return read_config, open_disk
 
 
 def main_container(pod: Pod) -> Container:
@@ -138,26 +150,6 @@ def plan_of(pod: Pod, node: Node | None, *, number: int) -> PodPlan:
         node_ip=next((address.address for address in addresses if address.type == "InternalIP"), "10.0.0.1"),
         pod_ip=f"10.{244 + number // 62500}.{number // 250 % 250}.{number % 250 + 1}",
     )
-
-
-def pd_member(pod: Pod) -> Member:
-    """How a PD pod presents itself to its cluster: under its instance's name."""
-    meta, main = pod.metadata, main_container(pod)
-    subdomain = pod.spec.subdomain if pod.spec else None
-    host = ".".join(part for part in (meta.name, subdomain, meta.namespace) if part)
-    ports = {port.name: port.container_port for port in main.ports or []}
-    name = meta.labels.get(keys.LABEL_INSTANCE, meta.name)
-    return Member(
-        name=name,
-        id=_member_id(f"{meta.namespace}/{name}"),
-        client_url=f"http://{host}:{ports.get('client', 2379)}",
-        peer_url=f"http://{host}:{ports.get('peer', 2380)}",
-        version=version_of_image(main.image or ""),
-    )
-
-
-def _member_id(name: str) -> int:
-    return random.Random(name).getrandbits(62)  # noqa: S311 - needs to differ, not to be secret
 
 
 def _config_map_of(pod: Pod) -> str | None:

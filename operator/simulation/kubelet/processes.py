@@ -1,4 +1,4 @@
-"""What runs inside a pod's main container: a TiKV, a PD server, or something that just runs.
+"""What runs inside a pod's main container: a TiKV (a PD server is in `pdserver`), or something that just runs.
 
 A process is told when it starts, stops and becomes ready, and is asked to go on (`poll`) whenever its pod is looked at. It
 acts on the simulated PD directly, as a real one would over gRPC. Everything is synchronous; times are seconds since the epoch.
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tikv_operator.simulation.kubelet.tikvconfig import ConfigUnusable, TiKVConfig, parse_tikv_config
-from tikv_operator.simulation.pd import Member, Registration, RegistrationRefused, SimulatedPD
+from tikv_operator.simulation.pd import Registration, RegistrationRefused, SimulatedPD
 from tikv_operator.simulation.settings import SimulationSettings
 from tikv_operator.simulation.troubles import Troubles
 
-__all__ = ["Disk", "FindPD", "PDServer", "PlainProcess", "Process", "TiKVServer"]
+__all__ = ["Disk", "FindPD", "PlainProcess", "Process", "TiKVServer"]
 
 FindPD = Callable[[str], SimulatedPD | None]
 """Finds the PD behind a URL, as DNS and the network would."""
@@ -23,9 +23,10 @@ FindPD = Callable[[str], SimulatedPD | None]
 
 @dataclass(slots=True)
 class Disk:
-    """What a TiKV has written to its volume: who it is. Zeros on an empty volume."""
+    """What a process has written to its volume: who it is. Zeros on an empty volume."""
 
     store_id: int = 0
+    member_id: int = 0
     cluster_id: int = 0
 
 
@@ -82,59 +83,6 @@ class PlainProcess:
 
     def stop(self, now: float) -> None:
         """Nothing to be done."""
-
-    def leaders(self, now: float) -> int | None:
-        return None
-
-    def known_to_pd(self, now: float) -> bool:
-        return False
-
-
-class PDServer:
-    """A PD server. It serves its cluster while its pod is ready, and joins it if it is no member yet.
-
-    Args:
-        member: how it presents itself.
-        find: returns the PD of its cluster; None while there is none.
-        retry: seconds between two attempts to find it.
-    """
-
-    failure = ""
-    healthy = True
-
-    def __init__(self, member: Member, find: Callable[[], SimulatedPD | None], *, retry: float) -> None:
-        self._member = member
-        self._find = find
-        self._retry = retry
-        self._pd: SimulatedPD | None = None
-        self._ready = False
-        self._joined = False
-
-    def start(self, now: float) -> None:
-        self._ready = self._joined = False
-
-    def poll(self, now: float) -> float | None:
-        if not self._ready:
-            return None
-        if self._pd is None:
-            self._pd = self._find()
-            if self._pd is None:
-                return now + self._retry
-        if not self._joined:  # once: a server that is removed while it runs doesn't come back
-            self._joined = True
-            self._pd.member_joined(self._member, now)
-        self._pd.member_runs(self._member.name, True, now)
-        return None
-
-    def serve(self, ready: bool, now: float) -> None:
-        self._ready = ready
-        if ready:
-            self.poll(now)
-        elif self._pd is not None:
-            self._pd.member_runs(self._member.name, False, now)
-
-    def stop(self, now: float) -> None:
-        self.serve(False, now)
 
     def leaders(self, now: float) -> int | None:
         return None

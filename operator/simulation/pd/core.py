@@ -14,7 +14,7 @@ import math
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from tikv_operator.simulation.pd.members import Member, Members
 from tikv_operator.simulation.pd.regions import Regions
@@ -26,6 +26,7 @@ from tikv_operator.simulation.settings import SimulationSettings
 
 __all__ = ["SimulatedPD"]
 
+_KEPT: Final = frozenset({"keyspace", "pd-server", "replication", "replication-mode", "schedule"})
 _FIRST_REGION: Final = 1001  # PD draws all ids from one pot; two pots make stores with ids that a person can remember
 
 
@@ -50,6 +51,8 @@ class SimulatedPD:
         self.cluster_id = 7_000_000_000_000_000_000 + ids.randrange(500_000_000_000_000_000)
         self.members = Members(revive_seconds=settings.pd_revive_seconds)
         self.replication = _Replication(settings.max_replicas, settings.location_labels)
+        self.configured: dict[str, Any] = {}
+        """What PD was told of its configuration over its API, by dotted names."""
         self.regions = Regions()
         self.evicting: set[int] = set()
         self._stores = StoreRegistry(self.cluster_id)
@@ -151,6 +154,26 @@ class SimulatedPD:
         self.members.join(member, now)
         self._touch()
 
+    def members_found(self, members: Iterable[Member], now: float) -> None:
+        """PD servers begin a cluster together.
+
+        Raises:
+            MemberRefused: there is one already.
+        """
+        self.tick(now)
+        self.members.found(members, now)
+        self._touch()
+
+    def member_asks(self, member: Member, now: float) -> None:
+        """A PD server without data asks to be taken in.
+
+        Raises:
+            MemberRefused: it can't be.
+        """
+        self.tick(now)
+        self.members.admit(member, now)
+        self._touch()
+
     def member_left(self, name: str, now: float) -> bool:
         """A PD server doesn't belong to the cluster any more; False if it never did.
 
@@ -168,7 +191,7 @@ class SimulatedPD:
             return
         self.tick(now)
         if running:
-            self.members.started(name, now)
+            self.members.started(name, now, load_seconds=self.settings.pd_load_seconds)
         else:
             self.members.stopped(name, now)
         self._touch()
@@ -253,6 +276,35 @@ class SimulatedPD:
         self.evicting.discard(store_id)
         self._touch()
         return known
+
+    def configure_from(self, tables: Mapping[str, Any]) -> None:
+        """Take the rules of replication from the configuration file of a founder; later PD has rules of its own."""
+        found = tables.get("replication")
+        replication = found if isinstance(found, dict) else {}
+        labels, replicas = replication.get("location-labels"), replication.get("max-replicas")
+        if isinstance(labels, str):
+            labels = [label.strip() for label in labels.split(",") if label.strip()]
+        self.configure(
+            max_replicas=replicas if isinstance(replicas, int) and replicas > 0 else None,
+            location_labels=tuple(map(str, labels)) if isinstance(labels, list) else None,
+        )
+
+    def set_config(self, items: Mapping[str, Any]) -> None:
+        """Take items of the configuration that PD keeps itself, by their dotted names.
+
+        Raises:
+            PDRefused: there is no such item.
+        """
+        for name in items:
+            if name.partition(".")[0] not in _KEPT or "." not in name:
+                msg = f"config item {name} not found"
+                raise PDRefused(msg)
+        self.configured.update(items)
+        tables: dict[str, Any] = {}
+        for name, value in items.items():
+            table, _, key = name.partition(".")
+            tables.setdefault(table, {})[key] = value
+        self.configure_from(tables)
 
     def configure(self, *, max_replicas: int | None = None, location_labels: Iterable[str] | None = None) -> None:
         """Change the rules of replication."""

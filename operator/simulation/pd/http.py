@@ -229,6 +229,18 @@ def _resign_leader(call: _Call) -> tuple[int, Any]:
     return 200, "The resign command is submitted."
 
 
+def _ready(call: _Call) -> tuple[int, Any]:
+    """Say whether the leader has loaded its regions."""
+    leader = call.pd.members.leader
+    loaded = leader is not None and call.pd.members.has_loaded(leader.name, call.now)
+    return (200, None) if loaded else (500, "regions not loaded yet")
+
+
+def _set_config(call: _Call) -> tuple[int, Any]:
+    call.pd.set_config(_decode(call, dict[str, Any]))
+    return 200, "The config is updated."
+
+
 def _set_member(call: _Call) -> tuple[int, Any]:
     name = call.parts[0]
     if call.pd.members.get(name) is None:
@@ -281,7 +293,8 @@ _ROUTES: Final = (
     _route("POST", "v1/leader/resign", _resign_leader, unborn=0),
     _route("POST", "v1/leader/transfer/{name}", _transfer_leader, unborn=0),
     _route("GET", "v1/health", lambda call: (200, shapes.health(call.pd)), unborn=0),
-    _route("GET", "v2/ready", lambda call: (200, None), unborn=0),
+    _route("GET", "v2/ready", _ready, unborn=0),
+    _route("POST", "v1/config", _set_config, unborn=0),
     _route("GET", "v1/config", lambda call: (200, shapes.config(call.pd)), unborn=0),
     _route("GET", "v1/stores", _stores),
     _route("GET", "v1/store/{id}", _store),

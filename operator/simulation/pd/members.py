@@ -5,6 +5,7 @@ PD answers only while a majority of its members runs and has elected a leader. A
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 __all__ = ["Member", "MemberRefused", "Members"]
@@ -36,6 +37,8 @@ class Members:
         self._revive_seconds = revive_seconds
         self._members: dict[str, Member] = {}
         self._running: set[str] = set()
+        self._unstarted: set[str] = set()
+        self._loaded_at: dict[str, float] = {}
         self._priorities: dict[str, int] = {}
         self._leader = ""
         self._quorum_since: float | None = None
@@ -60,6 +63,53 @@ class Members:
         self._members[member.name] = member
         self._settle(now)
 
+    def is_started(self, name: str) -> bool:
+        """Whether a member's process has ever run. One that hasn't has no name yet, as far as anybody can see."""
+        return name not in self._unstarted
+
+    def found(self, members: Iterable[Member], now: float) -> None:
+        """Begin a cluster with these members, who know each other from the start.
+
+        Raises:
+            MemberRefused: there is a cluster already.
+        """
+        if self._members:
+            msg = "[PD:etcd:ErrStartEtcd]member has already been bootstrapped"
+            raise MemberRefused(msg)
+        for member in members:
+            self._members[member.name] = member
+        self._settle(now)
+
+    def admit(self, member: Member, now: float) -> None:
+        """Take in a member whose process is about to start. It counts for the quorum from now on.
+
+        Raises:
+            MemberRefused: a member of that name has lost its data, another one hasn't started yet, or one doesn't run.
+        """
+        if member.name in self._unstarted:
+            return
+        if member.name in self._members:
+            msg = "missing data or join a duplicated pd"
+            raise MemberRefused(msg)
+        if self._unstarted:
+            other = self._members[min(self._unstarted)]
+            msg = f"there is a member {other.id} that has not joined successfully"
+            raise MemberRefused(msg)
+        if len(self.running) < len(self._members):
+            msg = "[PD:etcd:ErrEtcdMemberAdd]etcdserver: unhealthy cluster"
+            raise MemberRefused(msg)
+        self._members[member.name] = member
+        self._unstarted.add(member.name)
+        self._settle(now)
+
+    def has_run(self, name: str) -> bool:
+        """Whether a member's process has ever run: it has data then, or has lost it."""
+        return name in self._loaded_at
+
+    def has_loaded(self, name: str, now: float) -> bool:
+        """Whether a running member has loaded its regions."""
+        return name in self.running and now >= self._loaded_at.get(name, 0.0)
+
     def leave(self, name: str, now: float) -> bool:
         """Remove a member; False if there is none of that name.
 
@@ -76,6 +126,8 @@ class Members:
             msg = "[PD:etcd:ErrEtcdMemberRemove]etcdserver: unhealthy cluster"
             raise MemberRefused(msg)
         del self._members[name]
+        self._unstarted.discard(name)
+        self._loaded_at.pop(name, None)
         self._priorities.pop(name, None)
         self._settle(now)
         return True
@@ -87,8 +139,10 @@ class Members:
     def prioritize(self, name: str, priority: int) -> None:
         self._priorities[name] = priority
 
-    def started(self, name: str, now: float) -> None:
+    def started(self, name: str, now: float, *, load_seconds: float = 0.0) -> None:
         self._running.add(name)
+        self._unstarted.discard(name)
+        self._loaded_at[name] = now + load_seconds
         self._settle(now)
 
     def stopped(self, name: str, now: float) -> None:

@@ -48,7 +48,14 @@ def _identity(member: Member) -> dict[str, Any]:
     }
 
 
+def _unstarted(member: Member) -> dict[str, Any]:
+    """A member that has been admitted and has not started: it has told nothing of itself yet."""
+    return {"member_id": member.id, "peer_urls": [member.peer_url]}
+
+
 def _member(pd: SimulatedPD, member: Member) -> dict[str, Any]:
+    if not pd.members.is_started(member.name):
+        return _unstarted(member)
     priority = pd.members.priority(member.name)
     return {
         **_identity(member),
@@ -63,6 +70,9 @@ def health(pd: SimulatedPD) -> list[dict[str, Any]]:
     running = pd.members.running
     found: list[dict[str, Any]] = []
     for member in pd.members.all():
+        if not pd.members.is_started(member.name):
+            found.append({"name": "", "member_id": member.id, "client_urls": [], "health": False})
+            continue
         healthy = member.name in running
         urls = [member.client_url]
         found.append({"name": member.name, "member_id": member.id, "client_urls": urls, "health": healthy})

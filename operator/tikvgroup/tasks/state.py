@@ -53,6 +53,10 @@ class TiKVGroupContext(GroupContext[TiKVGroup, TiKV]):
         return budget_of(self.cluster.metadata.annotations if self.cluster is not None else {}, self.annotations)
 
     @property
+    def most_unavailable(self) -> int:
+        return self.budget.group
+
+    @property
     def annotations(self) -> Mapping[str, str]:
         return self.group.metadata.annotations
 

@@ -78,12 +78,12 @@ async def test_the_first_poll_is_made_at_once_and_fills_the_snapshot() -> None:
         assert w.pd.learned == ("http://pd-0:2379",)
 
 
-async def test_a_calm_pd_gets_four_requests_each_half_minute() -> None:
+async def test_a_calm_pd_gets_five_requests_each_half_minute() -> None:
     w = world()
     async with w.polling():
         await asyncio.sleep(600)
     assert w.pd.times() == list(range(0, 601, 30))
-    assert len(w.pd.calls) == 4 * 21
+    assert len(w.pd.calls) == 5 * 21
 
 
 async def test_in_motion_pd_is_asked_every_second_for_what_moves_alone() -> None:
@@ -128,7 +128,7 @@ async def test_a_refresh_during_a_poll_makes_another_because_the_first_may_have_
         w.handle.refresh()
         w.handle.refresh()
         await asyncio.sleep(20)
-        assert w.pd.times() == [0, 4]
+        assert w.pd.times() == [0, 5]
 
 
 async def test_a_listener_that_refreshes_after_all_news_does_not_make_pd_spin() -> None:
@@ -247,7 +247,7 @@ async def test_trust_that_was_lost_by_age_alone_is_news_when_it_returns() -> Non
     async with w.polling():
         w.news.take()
         w.pd.delay = 3.5
-        await asyncio.sleep(10 + 4 * 3.5 - 0.5)
+        await asyncio.sleep(10 + 5 * 3.5 - 0.5)
         assert not w.handle.fresh(), "the second poll has not ended"
         await asyncio.sleep(1)
         assert w.handle.fresh()

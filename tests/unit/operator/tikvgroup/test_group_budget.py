@@ -22,7 +22,8 @@ from tikv_operator.group.tasks.state import Revisions
 from tikv_operator.pdclient import PDError, PDSnapshot, Store
 from tikv_operator.tikvgroup.elsewhere import given_up, in_motion
 from tikv_operator.tikvgroup.rollouts import Rollouts
-from tikv_operator.tikvgroup.tasks import annotated, pdb, updater
+from tikv_operator.group.tasks import pdb
+from tikv_operator.tikvgroup.tasks import annotated, updater
 from tikv_operator.tikvgroup.tasks.state import TiKVGroupContext
 
 MAX = "core.pingcap.com/max-unavailable"

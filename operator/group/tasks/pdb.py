@@ -12,27 +12,26 @@ from controller_runtime.client import NotFound, Preconditions, owner_reference
 from controller_runtime.task import Result, complete, task
 from tikv_operator.common.keys import ANNOTATION_POD_DISRUPTION_BUDGET
 from tikv_operator.group.build import group_labels
-from tikv_operator.tikvgroup.component import TIKV_GROUP
-from tikv_operator.tikvgroup.tasks.state import TiKVGroupContext
+from tikv_operator.group.tasks.state import AnyGroup
 
 __all__ = ["budget", "pod_disruption_budget"]
 
 
 @task("PodDisruptionBudget")
-async def budget(ctx: TiKVGroupContext) -> Result:
+async def budget(ctx: AnyGroup) -> Result:
     """Apply the group's PodDisruptionBudget, or delete it if the group doesn't want one."""
-    if ctx.annotations.get(ANNOTATION_POD_DISRUPTION_BUDGET) == "false":
+    if ctx.group.metadata.annotations.get(ANNOTATION_POD_DISRUPTION_BUDGET) == "false":
         return await _delete(ctx)
     applied = await ctx.client.apply(pod_disruption_budget(ctx))
     return complete(f"pod disruption budget {applied.metadata.name}")
 
 
-def pod_disruption_budget(ctx: TiKVGroupContext) -> PodDisruptionBudget:
+def pod_disruption_budget(ctx: AnyGroup) -> PodDisruptionBudget:
     """Return the budget of a group's pods.
 
     An instance can be scaled to one replica and no other, which is how Kubernetes learns how many pods there should be.
     """
-    labels = group_labels(TIKV_GROUP, ctx.group)
+    labels = group_labels(ctx.component, ctx.group)
     return PodDisruptionBudget(
         metadata=ObjectMeta(
             name=_key(ctx).name,
@@ -40,15 +39,15 @@ def pod_disruption_budget(ctx: TiKVGroupContext) -> PodDisruptionBudget:
             labels=labels,
             owner_references=[owner_reference(ctx.group)],
         ),
-        spec=PodDisruptionBudgetSpec(max_unavailable=ctx.budget.group, selector=LabelSelector(match_labels=labels)),
+        spec=PodDisruptionBudgetSpec(max_unavailable=ctx.most_unavailable, selector=LabelSelector(match_labels=labels)),
     )
 
 
-def _key(ctx: TiKVGroupContext) -> ObjectKey:
-    return ObjectKey(ctx.key.namespace, f"{ctx.key.name}-{TIKV_GROUP.name}-pdb")
+def _key(ctx: AnyGroup) -> ObjectKey:
+    return ObjectKey(ctx.key.namespace, f"{ctx.key.name}-{ctx.component.name}-pdb")
 
 
-async def _delete(ctx: TiKVGroupContext) -> Result:
+async def _delete(ctx: AnyGroup) -> Result:
     found = await ctx.client.find(PodDisruptionBudget, _key(ctx))
     if found is None or not any(owner.uid == ctx.group.metadata.uid for owner in found.metadata.owner_references):
         return complete("the group wants no pod disruption budget")

@@ -1,0 +1,261 @@
+"""What one reconcile of an instance knows, whatever its kind, and the conditions of the pipelines.
+
+A context is made for each run and used by that run alone. Tasks fill it in the order of the pipeline: what a task needs was found
+by an earlier one. Everything here is synchronous, but for writing the status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from controller_runtime.api import ObjectKey
+from controller_runtime.api.k8s import Pod
+from controller_runtime.client import Client
+from controller_runtime.clock import Clock
+from controller_runtime.reconcile import EventRecorder, Logger
+from tikv_operator.api import Cluster, CommonStatus, PDStatus, TiKV, TiKVStatus
+from tikv_operator.common.conditions import (
+    READY,
+    SUSPENDED,
+    SYNCED,
+    TRUE,
+    find_condition,
+    remove_condition,
+    set_condition,
+)
+from tikv_operator.common.features import enabled_features
+from tikv_operator.common.instances import Instance
+from tikv_operator.common.metrics import InstanceMetrics
+from tikv_operator.common.pods import is_terminating
+from tikv_operator.common.settings import Settings
+from tikv_operator.instance.component import InstanceComponent
+
+__all__ = [
+    "AnyInstance",
+    "InstanceContext",
+    "News",
+    "Problem",
+    "cluster_is_deleting",
+    "cluster_is_paused",
+    "cluster_is_suspending",
+    "common_news",
+    "has_no_cluster",
+    "is_deleting",
+    "is_gone",
+]
+
+I = TypeVar("I", bound=Instance)  # noqa: E741 (an instance kind)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that keeps an instance from being what its spec says, without stopping the rest of the run.
+
+    Attributes:
+        reason: one CamelCase word, for the condition Synced and an Event.
+        message: a sentence for a person.
+    """
+
+    reason: str
+    message: str
+
+
+class News(NamedTuple):
+    """An Event: its reason, and whether it is a warning."""
+
+    reason: str
+    warning: bool = False
+
+
+_ORDINARY = frozenset({"PodNotUpToDate", "PodNotDeleted"})
+"""Reasons why an instance is not synced that every change of it goes through."""
+
+
+def common_news(condition: str, *, status: str, reason: str, old_status: str, old_reason: str) -> News | None:
+    """Return the Event about a condition that changed, or None if it is no news.
+
+    Args:
+        condition: its type.
+        old_status: empty, like `old_reason`, if there was no such condition.
+    """
+    if reason == old_reason:
+        return None
+    if condition == READY:
+        if status == TRUE:
+            return News("Ready")
+        return News(reason, warning=True) if old_status == TRUE else None
+    if condition == SYNCED:
+        return None if status == TRUE or reason in _ORDINARY else News(reason, warning=True)
+    if condition == SUSPENDED:
+        return None if reason == "Unsuspended" and not old_reason else News(reason)
+    return None
+
+
+@dataclass(slots=True, kw_only=True)
+class InstanceContext(Generic[I]):
+    """The state of one run.
+
+    Attributes:
+        found: what is reconciled; None if it is gone. Its status is changed in memory and written at the end.
+        cluster_missing: its Cluster doesn't exist.
+        pod_deleted: this run has deleted the pod.
+        healthy: the instance serves.
+        problems: what the condition Synced must tell.
+    """
+
+    component: InstanceComponent
+    key: ObjectKey
+    client: Client
+    clock: Clock
+    log: Logger
+    events: EventRecorder
+    settings: Settings
+    metrics: InstanceMetrics
+    kind: type[I]
+
+    found: I | None = None
+    found_cluster: Cluster | None = None
+    cluster_missing: bool = False
+    pod: Pod | None = None
+    pod_deleted: bool = False
+    healthy: bool = False
+    problems: list[Problem] = field(default_factory=list)
+    news: Callable[..., News | None] = common_news
+    _news: list[tuple[News, str]] = field(default_factory=list)
+
+    # What tasks ask for
+
+    @property
+    def instance(self) -> I:
+        return _present(self.found, "the instance")
+
+    @property
+    def cluster(self) -> Cluster:
+        return _present(self.found_cluster, "the Cluster")
+
+    @property
+    def status(self) -> CommonStatus:
+        """The status that the run has worked out so far; written by `write_status`."""
+        instance = self.instance
+        if instance.status is None:
+            if isinstance(instance, TiKV):
+                instance.status = TiKVStatus()
+            else:
+                instance.status = PDStatus()
+        return instance.status
+
+    @property
+    def now(self) -> float:
+        """Wall-clock seconds."""
+        return self.clock.now()
+
+    @property
+    def generation(self) -> int:
+        return self.instance.metadata.generation
+
+    @property
+    def deleting(self) -> bool:
+        return self.instance.metadata.deletion_timestamp is not None
+
+    @property
+    def suspending(self) -> bool:
+        action = self.cluster.spec.suspend_action
+        return action is not None and action.suspend_compute is True
+
+    @property
+    def pod_terminating(self) -> bool:
+        return self.pod_deleted or is_terminating(self.pod)
+
+    @property
+    def features(self) -> frozenset[str]:
+        return enabled_features(self.instance, self.cluster)
+
+    # What tasks say
+
+    def observe(self, type: str, status: str | bool, reason: str, message: str) -> None:  # noqa: A002 (the field's name)
+        """Set a condition, and remember the Event that people should read about the change."""
+        conditions = self.status.conditions
+        before = find_condition(conditions, type)
+        old_status, old_reason = ("", "") if before is None else (before.status, before.reason)
+        set_condition(conditions, type, status, reason, message, generation=self.generation, now=self.now)
+        new = find_condition(conditions, type)
+        news = self.news(
+            type,
+            status="" if new is None else new.status,
+            reason=reason,
+            old_status=old_status,
+            old_reason=old_reason,
+        )
+        if news is not None:
+            self._news.append((news, message))
+
+    def drop(self, type: str) -> None:  # noqa: A002 (the field's name)
+        """Remove a condition."""
+        remove_condition(self.status.conditions, type)
+
+    def problem(self, reason: str, message: str) -> None:
+        """Say what can't be done; the run goes on."""
+        self.problems.append(Problem(reason, message))
+
+    def tell(self, reason: str, message: str) -> None:
+        """Write an Event along with the status."""
+        self._news.append((News(reason), message))
+
+    async def write_status(self) -> None:
+        """Write the status if it differs from the persisted one, then the Events about what changed.
+
+        Raises:
+            Conflict: the instance has changed since it was read.
+        """
+        self.found = await self.client.update_status(self.instance)
+        for news, message in self._news:
+            say = self.events.warning if news.warning else self.events.normal
+            say(self.instance, news.reason, message)
+        self._news.clear()
+
+
+AnyInstance = InstanceContext[Any]
+"""What a task needs that works on instances of every kind."""
+
+
+def _present(value: T | None, what: str) -> T:
+    if value is None:
+        msg = f"a task that needs {what} ran although there is none: the pipeline must break before it"
+        raise RuntimeError(msg)
+    return value
+
+
+# The conditions of the pipeline
+
+
+def is_gone(ctx: AnyInstance) -> bool:
+    """The instance doesn't exist."""
+    return ctx.found is None
+
+
+def has_no_cluster(ctx: AnyInstance) -> bool:
+    """The Cluster doesn't exist."""
+    return ctx.cluster_missing
+
+
+def cluster_is_paused(ctx: AnyInstance) -> bool:
+    """Nobody may touch anything."""
+    return ctx.cluster.spec.paused is True
+
+
+def cluster_is_deleting(ctx: AnyInstance) -> bool:
+    """The whole cluster goes: its data needn't be moved anywhere."""
+    return ctx.cluster.metadata.deletion_timestamp is not None
+
+
+def is_deleting(ctx: AnyInstance) -> bool:
+    """Somebody has deleted the instance."""
+    return ctx.deleting
+
+
+def cluster_is_suspending(ctx: AnyInstance) -> bool:
+    """Pods are to go and volumes to stay."""
+    return ctx.suspending

@@ -1,0 +1,84 @@
+"""Tasks that write a PD's status. A status that says nothing new is not written."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from controller_runtime.task import Result, complete, retry, task, wait
+from tikv_operator.common.conditions import RESTART_REQUIRED, TRUE, find_condition
+from tikv_operator.common.instances import is_ready
+from tikv_operator.common.keys import LABEL_INSTANCE_REVISION
+from tikv_operator.common.pods import ready_since
+from tikv_operator.pd.tasks.state import PDContext
+
+__all__ = ["INITIALIZED", "initialized", "restart_required", "sync", "update"]
+
+INITIALIZED: Final = "Initialized"
+
+_STARTING_FOR: Final = 300.0
+"""Seconds after its pod became ready in which a PD counts as starting, so that its members are looked at often."""
+
+
+@task("CondInitialized")
+async def initialized(ctx: PDContext) -> Result:
+    """Say whether PD has answered since this instance was made."""
+    if ctx.handle is not None:
+        ctx.observe(INITIALIZED, True, "Initialized", "instance is initialized")
+        return complete("initialized")
+    known = find_condition(ctx.status.conditions, INITIALIZED)
+    if known is None or known.status == "False":
+        ctx.observe(INITIALIZED, False, "Uninitialized", "instance has not been initialized yet")
+        return wait("not initialized yet")
+    ctx.observe(INITIALIZED, "Unknown", "Unavailable", "pd is unavailable")
+    return wait("pd is unavailable")
+
+
+@task("CondRestartRequired")
+async def restart_required(ctx: PDContext) -> Result:
+    """Say what takes effect only when the pod is next recreated. The condition exists only while there is something."""
+    if ctx.pending is None:
+        return complete("not known")
+    if not ctx.pending:
+        ctx.drop(RESTART_REQUIRED)
+        return complete("nothing waits for a restart")
+    ctx.observe(RESTART_REQUIRED, TRUE, "ConfigNotReloaded", ctx.pending)
+    return complete(ctx.pending)
+
+
+@task("UpdateStatus")
+async def update(ctx: PDContext) -> Result:
+    """Write the conditions alone, while the instance goes or is suspended."""
+    ctx.status.observed_generation = ctx.generation
+    await ctx.write_status()
+    return complete("status is written")
+
+
+@task("Status")
+async def sync(ctx: PDContext) -> Result:
+    """Write everything this run has found out, and say when to look again."""
+    ready = is_ready(ctx.instance)
+    status = ctx.status
+    if ctx.member is not None:
+        status.id = ctx.member.id
+    if ctx.leads is not None:
+        status.is_leader = ctx.leads  # unknown leadership leaves what was known last
+    status.observed_generation = ctx.generation
+    status.update_revision = ctx.instance.metadata.labels.get(LABEL_INSTANCE_REVISION) or status.update_revision
+    if ready and ctx.pod is not None:
+        status.current_revision = ctx.pod.metadata.labels.get(LABEL_INSTANCE_REVISION) or status.current_revision
+    await ctx.write_status()
+    return _next(ctx, ready)
+
+
+def _next(ctx: PDContext, ready: bool) -> Result:
+    since = ready_since(ctx.pod)
+    handle = ctx.pds.get(ctx.cluster.key)
+    starting = since is not None and ctx.now - since < _STARTING_FOR
+    if not ready and starting and not ctx.pod_terminating and handle is not None:
+        handle.hurry(members=True)
+        return retry(ctx.settings.requeue, "pd is starting")
+    if ctx.pod_terminating:
+        return retry(ctx.settings.requeue, "pod is terminating")
+    if not ready or ctx.handle is None:
+        return wait("pd is not ready")
+    return complete("status is synced")

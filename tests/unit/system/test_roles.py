@@ -28,6 +28,7 @@ UNUSED: set[Right] = {
     ("", "secrets", "get"),  # only with TLS
     ("apps", "controllerrevisions", "delete"),  # only beyond the history limit
     ("apps", "controllerrevisions", "patch"),  # only when a template returns to an earlier one
+    ("policy", "poddisruptionbudgets", "delete"),  # only where a group wants none
     ("core.pingcap.com", "pdgroups", "patch"),  # only when the Cluster has features
     *(("core.pingcap.com", f"{kind}/finalizers", "update") for kind in ("clusters", "tikvgroups", "tikvs")),
 }

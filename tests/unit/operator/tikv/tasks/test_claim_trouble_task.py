@@ -46,7 +46,9 @@ def claim(age: float = 3600.0, storage_class: str | None = None, **status: Any) 
             id="attributes of a class that does not exist",
         ),
         pytest.param(
-            claim(phase="Bound", modifyVolumeStatus={"status": "Infeasible", "targetVolumeAttributesClassName": "gold"}),
+            claim(
+                phase="Bound", modifyVolumeStatus={"status": "Infeasible", "targetVolumeAttributesClassName": "gold"}
+            ),
             ("VolumeNotModified", f"volume claim {NAME} cannot have volume attributes class gold"),
             id="attributes that the driver refuses",
         ),

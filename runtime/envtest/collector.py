@@ -81,7 +81,7 @@ class Collector:
         if before is None or before.metadata.get("ownerReferences") != after.metadata.get("ownerReferences"):
             for owner in _owners(after):
                 self._dependents.setdefault(owner["uid"], {})[place] = None
-                if owner["uid"] not in self._places:
+                if self._is_gone(owner, after):
                     self._suspects[place] = None
         if "deletionTimestamp" in after.metadata and self._needs_help(resource, after):
             self._ending[place] = None
@@ -141,10 +141,12 @@ class Collector:
             self._storage.put(place[0], stored.key, obj)
 
     def _is_gone(self, owner: Json, dependent: Stored) -> bool:
-        place = self._places.get(owner["uid"])
-        if place is not None:
-            return bool(place[1].namespace) and place[1].namespace != dependent.key.namespace
-        return self._kinds.by_kind(owner.get("apiVersion", ""), owner.get("kind", "")) is not None
+        """Whether the owner is not where the reference says; of an unknown kind nobody can tell."""
+        kind = self._kinds.by_kind(owner.get("apiVersion", ""), owner.get("kind", ""))
+        if kind is None or (kind.resource.namespaced and not dependent.key.namespace):
+            return False
+        home = dependent.key.namespace if kind.resource.namespaced else ""
+        return self._places.get(owner["uid"]) != (kind.storage, ObjectKey(home, owner.get("name", "")))
 
     def _help(self, place: _Place) -> None:
         """Bring the deletion of one object forward."""

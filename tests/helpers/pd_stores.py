@@ -152,6 +152,10 @@ class HeartbeatStores:
             task.cancel()
             store.stopped_at = time.time()
 
+    def runs(self, address: str) -> bool:
+        """Whether the TiKV of an address runs and is registered."""
+        return any(store.alive and store.address == address for store in self._lives)
+
     def leaders(self, store_id: int) -> int:
         return sum(region.leader == store_id for region in self._regions.values())
 

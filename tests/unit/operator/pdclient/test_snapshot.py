@@ -146,3 +146,10 @@ def test_pd_buries_stores_but_does_not_forget_living_ones() -> None:
     assert is_continued(snapshot(TOMBSTONE), snapshot())
     assert not is_continued(snapshot(store("1")), snapshot())
     assert not is_continued(snapshot(store("1")), snapshot(store("2")))
+
+
+def test_labels_that_we_have_written_are_there_and_what_we_removed_is_not() -> None:
+    before = PDSnapshot(stores=by_address([Store(id="1", address="a:1", labels={"x": "1", "y": "2"})]))
+    after = before.with_labels({"1": {"x": None, "z": "3"}, "9": {"x": "1"}})
+    assert dict(after.stores["a:1"].labels) == {"y": "2", "z": "3"}
+    assert before.with_labels({"9": {"x": "1"}}) is before

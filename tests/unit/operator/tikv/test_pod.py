@@ -13,17 +13,25 @@ from helpers.tikv_fakes import IMAGE, make_cluster, make_tikv
 from tikv_operator.api import (
     CertificateSecrets,
     Cluster,
+    ClusterDNS,
     ComponentTLS,
     FeatureGate,
+    LocalObjectReference,
     Overlay,
     PodOverlay,
+    Port,
     PreStop,
+    RemoteWorkers,
     ResourceRequirements,
     SecretReference,
     Security,
     TemplateMeta,
     TiKV,
+    TiKVPlacement,
+    TiKVPorts,
+    TiKVServer,
     TLSCluster,
+    UpdateStrategy,
     Volume,
     VolumeMount,
 )
@@ -42,6 +50,27 @@ OVERLAY = Overlay(
                 {"name": "sidecar", "image": "busybox:1"},
             ],
         },
+    )
+)
+
+
+IN_PLACE = Overlay(
+    pod=PodOverlay(
+        spec={
+            "initContainers": [{"name": "ti-prestop-checker", "image": "checker:2"}],
+            "containers": [
+                {
+                    "name": "tikv",
+                    "image": "tikv:mine",
+                    "ports": [{"name": "client", "containerPort": 20160, "protocol": "TCP"}],
+                    "resources": {"limits": {"cpu": "2"}},
+                    "volumeMounts": [{"name": "ti-vol-data", "mountPath": "/var/lib/tikv", "subPath": "x"}],
+                }
+            ],
+            "volumes": [{"name": "ti-config", "emptyDir": {}}],
+            "tolerations": [{"key": "db", "operator": "Exists"}],
+            "hostNetwork": True,
+        }
     )
 )
 
@@ -92,10 +121,59 @@ def secrets(ca: str | None, pair: str | None) -> Security:
             make_cluster(),
             id="several volumes and no resources",
         ),
+        pytest.param(
+            "ports-fqdn",
+            make_tikv(server=TiKVServer(ports=TiKVPorts(client=Port(port=30160), peer=Port(port=30180)))),
+            make_cluster(dns=ClusterDNS(mode="FQDN")),
+            id="ports of one's own and full domain names",
+        ),
+        pytest.param(
+            "images",
+            make_tikv(image="registry.example.com/tikv", pre_stop=PreStop(image="registry.example.com/checker:1")),
+            make_cluster(),
+            id="images of one's own",
+        ),
+        pytest.param(
+            "subdomain",
+            make_tikv(subdomain="tc-cluster", features=["FeatureModification", "ClusterSubdomain"]),
+            make_cluster(),
+            id="the cluster's subdomain, with changeable features",
+        ),
+        pytest.param(
+            "template-in-full",
+            make_tikv(
+                server=TiKVServer(labels={"disk": "ssd", "a<b": "&"}),
+                placement=TiKVPlacement(exclusive=True),
+                update_strategy=UpdateStrategy(config="HotReload"),
+                remote_workers=RemoteWorkers(
+                    worker=LocalObjectReference(name="w1"), coprocessor=LocalObjectReference(name="cop")
+                ),
+                config='a = "<x>&"\n',
+            ),
+            make_cluster(),
+            id="all that the template annotation records",
+        ),
+        pytest.param(
+            "overlay-in-place",
+            make_tikv(overlay=IN_PLACE),
+            make_cluster(),
+            id="an overlay of what the operator renders itself",
+        ),
     ],
 )
 def test_golden(name: str, tikv: TiKV, cluster: Cluster) -> None:
     assert_golden(f"tikv/pod-{name}.yaml", rendered(tikv, cluster))
+
+
+def test_golden_of_a_pod_whose_store_is_known() -> None:
+    assert_golden("tikv/pod-store-known.yaml", rendered(make_tikv(), store_id="4"))
+
+
+def test_golden_of_a_tikv_that_nobody_groups_in_a_cluster_without_an_id() -> None:
+    tikv, cluster = make_tikv(), make_cluster()
+    assert cluster.status is not None
+    tikv.metadata.labels, cluster.status.id = {}, ""
+    assert_golden("tikv/pod-bare.yaml", rendered(tikv, cluster))
 
 
 def test_the_spec_is_tidb_operators_field_by_field() -> None:

@@ -69,6 +69,13 @@ class TestRendering:
         tikv.status = TiKVStatus(id="4")
         assert_golden("tikv/claims.yaml", *render_claims(tikv, make_cluster()))
 
+    def test_golden_with_the_attributes_class(self) -> None:
+        volumes = [
+            Volume(name="data", mounts=[VolumeMount(type="data")], storage="1Gi", volume_attributes_class_name="gold")
+        ]
+        cluster = make_cluster(feature_gates=WITH_CLASS)
+        assert_golden("tikv/claims-attributes-class.yaml", *render_claims(make_tikv(volumes=volumes), cluster))
+
     @pytest.mark.parametrize(("gates", "expected"), [([], None), (WITH_CLASS, "gold")])
     def test_the_attributes_class_needs_its_feature(self, gates: list[FeatureGate], expected: str | None) -> None:
         volumes = [

@@ -23,6 +23,7 @@ from tikv_operator.common.errors import ConfigInvalid
 from tikv_operator.pdclient import PDError
 from tikv_operator.tikv.health import Health
 from tikv_operator.tikv.tasks import conditions
+from tikv_operator.tikv.tasks.state import Problem
 
 SUSPENDING = SuspendAction(suspend_compute=True)
 
@@ -146,6 +147,40 @@ class TestOfflined:
         ctx = make_context(tikv, store=make_store(node_state=state) if state else None)
         assert (await conditions.offlined(ctx)).status is status
         assert summary(ctx.tikv).get("Offlined") == expected
+
+    async def test_the_message_says_how_much_is_left(self) -> None:
+        ctx = make_context(make_tikv(offline=True), store=make_store(leader_count=7, region_count=1234))
+        await conditions.offlined(ctx)
+        found = condition(ctx.tikv, "Offlined")
+        assert found is not None
+        assert found.message == "store is removing: 7 leaders and about 1300 regions left"
+
+
+class TestRestartRequired:
+    async def test_exists_while_something_waits_for_a_restart(self) -> None:
+        ctx = make_context(make_tikv())
+        ctx.needs_restart("ConfigNeedsRestart", "a")
+        ctx.needs_restart("PodRenderedDifferently", "b")
+        await conditions.restart_required(ctx)
+        found = condition(ctx.tikv, "RestartRequired")
+        assert found is not None
+        assert (found.status, found.reason, found.message) == ("True", "ConfigNeedsRestart", "a; b")
+
+    @pytest.mark.parametrize(("looked", "kept"), [([], False), (None, True)], ids=["nothing waits", "nobody looked"])
+    async def test_goes_when_nothing_does_any_more(self, looked: list[Problem] | None, kept: bool) -> None:
+        ctx = make_context(with_condition(make_tikv(), "RestartRequired", True, "ConfigNeedsRestart"))
+        ctx.restart = looked
+        await conditions.restart_required(ctx)
+        assert (condition(ctx.tikv, "RestartRequired") is not None) is kept
+
+
+async def test_what_the_pod_waits_for_is_part_of_the_message() -> None:
+    ctx = make_context(make_tikv())
+    ctx.pod_waits = "pod must be recreated when its leaders are evicted"
+    await conditions.synced(ctx)
+    found = condition(ctx.tikv, "Synced")
+    assert found is not None
+    assert found.message == "pod is not up to date: pod must be recreated when its leaders are evicted"
 
 
 class TestRunning:

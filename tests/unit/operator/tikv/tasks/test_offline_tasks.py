@@ -87,6 +87,16 @@ class TestLeadersAreEvictedFirst:
         tikv = with_condition(make_tikv(offline=True), "LeadersEvicted", False, "Evicting", age=60)
         assert (await self.result(tikv, eviction_timeout=30.0))[2]
 
+    async def test_a_time_out_is_an_event_that_says_what_is_left(self) -> None:
+        store = make_store(leader_count=3)
+        tikv = with_condition(make_tikv(offline=True), "LeadersEvicted", False, "Evicting", age=301)
+        ctx = make_context(tikv, pd=FakePD(store), store=store)
+        await offline.offline_store(ctx)
+        assert ctx.pd.client.calls == [("delete_store", "4")]
+        assert ctx.events.events == [
+            "Warning LeaderEvictionTimeout: store is removed although it still leads 3 regions after 300s"
+        ]
+
     async def test_a_store_that_was_not_being_evicted_has_no_time_out_to_expire(self) -> None:
         tikv = with_condition(make_tikv(offline=True), "LeadersEvicted", False, "NotEvicted", age=36000)
         assert await self.result(tikv) == (Status.WAIT, 0.0, False)

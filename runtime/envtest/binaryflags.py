@@ -1,7 +1,8 @@
 """How the components of a real control plane are started: tuned for a quick start, little memory, and tests.
 
-What a test could notice is as in any cluster, with two exceptions: the `ServiceAccount` admission plugin is off, since nobody
-creates the default service accounts that it asks for, and of all controllers only those that clean up can run.
+What differs from a cluster as kubeadm makes it, and could be noticed: the `ServiceAccount` admission plugin is off, since nobody
+creates the default service accounts that it asks for; RBAC alone decides, so that `system:node:...` is a user like any other;
+priority and fairness are off; and of all controllers only those that clean up can run.
 
 The files named here are in the control plane's folder; `binaryplane` writes them.
 """

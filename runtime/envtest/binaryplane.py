@@ -43,10 +43,10 @@ class ControlPlane:
     def __init__(self, assets: Path | None, patience: float) -> None:
         self._assets = assets
         self._patience = patience
-        self._stack = ExitStack()
-        self._group = self._stack.enter_context(ProcessGroup())
         self._ports = binaryflags.Ports(*free_ports(len(binaryflags.Ports._fields)))
         self._authority = Authority()
+        self._stack = ExitStack()
+        self._group = self._stack.enter_context(ProcessGroup())
 
     @classmethod
     async def start(

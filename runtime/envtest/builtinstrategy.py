@@ -13,9 +13,8 @@ from typing import Any, Final
 from controller_runtime.api.meta import Object
 from controller_runtime.api.quantity import canonical_quantity
 from controller_runtime.envtest.builtinschema import builtin_schema
-from controller_runtime.envtest.jsontypes import json_type
 from controller_runtime.envtest.schema import Node, compile_schema, prune, type_fits
-from controller_runtime.envtest.status import Cause, bad_request
+from controller_runtime.envtest.status import Cause, DecodingError, bad_request, go_type
 from controller_runtime.envtest.storage import Json
 
 __all__ = ["BuiltinStrategy", "Defaults", "Rules"]
@@ -51,15 +50,13 @@ class BuiltinStrategy:
     def _check_types(self, node: Node, value: Any, path: str) -> None:
         if not type_fits(node, value):
             kind = self._resource.kind
-            raise bad_request(
-                f'{kind} in version "{self._resource.version}" cannot be handled as a {kind}: json: cannot unmarshal '
-                f"{json_type(value)} into Go struct field {kind}.{path} of type {node.type or 'IntOrString'}"
-            )
+            what = f"{go_type(value)} into Go struct field {kind}.{path} of type {node.type or 'IntOrString'}"
+            raise DecodingError(kind, self._resource.version, kind, f"json: cannot unmarshal {what}")
         if isinstance(value, dict):
             for name, inner in value.items():
                 child = node.child(name)
                 if child is not None:
-                    self._check_types(child, inner, f"{path}.{name}")
+                    self._check_types(child, inner, f"{path}.{name}" if name in node.properties else path)
         elif isinstance(value, list) and node.items is not None:
             for item in value:
                 self._check_types(node.items, item, path)

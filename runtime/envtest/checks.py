@@ -14,6 +14,7 @@ from controller_runtime.envtest.kinds import Kind
 from controller_runtime.envtest.parts import copied
 from controller_runtime.envtest.status import (
     Cause,
+    DecodingError,
     StatusError,
     bad_request,
     conflict,
@@ -22,6 +23,7 @@ from controller_runtime.envtest.status import (
     not_found,
 )
 from controller_runtime.envtest.storage import Json, Storage, Stored
+from controller_runtime.envtest.typedvalues import typed_problems
 from controller_runtime.envtest.users import User
 
 __all__ = [
@@ -119,16 +121,16 @@ def check_home(storage: Storage, kind: Kind, namespace: str, metadata: Json) -> 
 
 
 def check_applied_fields(kind: Kind, config: Json) -> None:
-    """An apply never drops an unknown field in silence."""
-    unknown = kind.strategy.prune(copied(config))
-    if unknown:
-        name = "/".join(filter(None, (config["metadata"].get("namespace"), config["metadata"]["name"])))
-        raise StatusError(
-            500,
-            "InternalError",
-            f"failed to create typed patch object ({name}; {kind.resource.api_version}, Kind={kind.resource.kind}): "
-            + ", ".join(f".{path}: field not declared in schema" for path in unknown),
-        )
+    """An apply never drops an unknown field in silence, and must be able to tell whose each part is."""
+    problems = [f".{path}: field not declared in schema" for path in kind.strategy.prune(copied(config))]
+    problems = [*typed_problems(kind.schema, config), *problems]
+    if problems:
+        metadata, resource = config["metadata"], kind.resource
+        named = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+        group_version = resource.api_version if resource.group else f"/{resource.version}"
+        told = problems[0] if len(problems) == 1 else "\n".join(["errors:", *(f"  {problem}" for problem in problems)])
+        message = f"failed to create typed patch object ({named}; {group_version}, Kind={resource.kind}): {told}"
+        raise StatusError(500, "", message)
 
 
 def check_valid(kind: Kind, name: str, causes: Iterable[Cause], options: WriteOptions) -> None:
@@ -146,9 +148,8 @@ def check_unknown_fields(kind: Kind, unknown: Iterable[str], options: WriteOptio
     if not problems:
         return
     if options.validation == "Strict":
-        raise bad_request(
-            f'{kind.resource.kind} in version "{kind.resource.version}" cannot be handled as a '
-            f"{kind.resource.kind}: strict decoding error: {', '.join(problems)}"
-        )
+        resource = kind.resource
+        why = f"strict decoding error: {', '.join(problems)}"
+        raise DecodingError(resource.kind, resource.version, resource.kind, why)
     if options.validation == "Warn":
         options.warnings += problems

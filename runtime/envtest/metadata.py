@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import random
 import uuid
-from typing import Any, Final
+from typing import Final
 
 from controller_runtime.api.time import format_time
 from controller_runtime.envtest.equality import identical
 from controller_runtime.envtest.kinds import Kind
-from controller_runtime.envtest.status import bad_request
 from controller_runtime.envtest.storage import Json
 
 __all__ = [
-    "check_shape",
     "complete_name",
     "drop_unknown_fields",
     "give_identity",
@@ -26,41 +24,6 @@ __all__ = [
 ]
 
 _GENERATED: Final = "bcdfghjklmnpqrstvwxz2456789"
-
-
-def check_shape(kind: Kind, obj: Any) -> Json:
-    """Check that a body is an object of `kind` with metadata that is a map; an absent apiVersion or kind is filled in.
-
-    Raises:
-        StatusError: it is something else.
-    """
-    resource = kind.resource
-    if not isinstance(obj, dict):
-        raise bad_request(f"the body must be a JSON object of kind {resource.kind}")
-    api_version, name = obj.setdefault("apiVersion", resource.api_version), obj.setdefault("kind", resource.kind)
-    if api_version != resource.api_version:
-        raise bad_request(
-            f"the API version in the data ({api_version}) does not match the expected API version "
-            f"({resource.api_version})"
-        )
-    if name != resource.kind:
-        raise bad_request(f"the kind in the data ({name}) does not match the expected kind ({resource.kind})")
-    metadata = obj.setdefault("metadata", {})
-    if metadata is None:
-        metadata = obj["metadata"] = {}
-    if not isinstance(metadata, dict):
-        raise bad_request("metadata must be a JSON object")
-    for field, expected in _METADATA_TYPES.items():
-        value = metadata.get(field)
-        if value is None:
-            metadata.pop(field, None)
-        elif not isinstance(value, expected):
-            raise bad_request(f"metadata.{field} has the wrong type: {type(value).__name__}")
-    for field in ("labels", "annotations"):
-        for key, value in metadata.get(field, {}).items():
-            if not isinstance(value, str):
-                raise bad_request(f"metadata.{field}.{key}: cannot unmarshal {_json_type(value)} into a string")
-    return obj
 
 
 _FIELDS: Final = frozenset(
@@ -74,26 +37,6 @@ _OWNER_FIELDS: Final = frozenset(("apiVersion", "kind", "name", "uid", "controll
 _MANAGER_FIELDS: Final = frozenset(
     ("manager", "operation", "apiVersion", "time", "fieldsType", "fieldsV1", "subresource")
 )
-_METADATA_TYPES: Final[dict[str, type]] = {
-    "name": str,
-    "generateName": str,
-    "namespace": str,
-    "uid": str,
-    "resourceVersion": str,
-    "labels": dict,
-    "annotations": dict,
-    "ownerReferences": list,
-    "finalizers": list,
-    "managedFields": list,
-}
-
-
-def _json_type(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "bool"
-    return {int: "number", float: "number", list: "array", dict: "object"}.get(type(value), "value")
 
 
 def drop_unknown_fields(metadata: Json) -> list[str]:

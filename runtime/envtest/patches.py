@@ -157,8 +157,8 @@ def _json_patched(live: Json, patch: Any) -> Json:
     if not isinstance(patch, list):
         raise bad_request(f"error decoding patch: {cannot_unmarshal(patch, '[]handlers.jsonPatchOp')}")
     if len(patch) > _MAX_OPERATIONS:
-        message = f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(patch)}"
-        raise StatusError(413, "RequestEntityTooLarge", message)
+        why = f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(patch)}"
+        raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {why}")
     for operation in patch:
         if not isinstance(operation, dict):
             raise bad_request(f"error decoding patch: {cannot_unmarshal(operation, 'handlers.jsonPatchOp')}")

@@ -10,11 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from controller_runtime.api.resource import Resource
 from controller_runtime.envtest.attributes import Attributes
 
 __all__ = [
     "Cause",
+    "DecodingError",
     "StatusError",
     "already_exists",
     "bad_request",
@@ -36,6 +39,7 @@ __all__ = [
     "too_large",
     "too_many_requests",
     "unauthorized",
+    "unprocessable_patch",
     "unsupported_media_type",
     "unsupported_patch",
 ]
@@ -97,6 +101,26 @@ class StatusError(Exception):
             body["details"] = self.details
         body["code"] = self.code
         return body
+
+
+class DecodingError(StatusError):
+    """A body is not what its kind can hold; `why` is what a decoder says of it.
+
+    Args:
+        kind, version: what the body says it is.
+        wanted: the kind that was expected.
+    """
+
+    def __init__(self, kind: str, version: str, wanted: str, why: str) -> None:
+        super().__init__(400, "BadRequest", f'{kind} in version "{version}" cannot be handled as a {wanted}: {why}')
+        self.why = why
+
+
+def unprocessable_patch(patched: Any, why: str) -> StatusError:
+    """A patch leaves what its kind cannot hold: what it leaves is shown."""
+    shown = orjson.dumps(orjson.dumps(patched).decode()).decode()
+    cause = Cause("patch", f"Invalid value: {shown}: {why}")
+    return StatusError(422, "Invalid", f' "" is invalid: {cause.text}', details={"causes": [cause.to_dict()]})
 
 
 def success(resource: Resource, name: str, uid: str) -> dict[str, Any]:

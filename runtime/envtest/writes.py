@@ -31,7 +31,6 @@ from controller_runtime.envtest.equality import identical
 from controller_runtime.envtest.kinds import Kind
 from controller_runtime.envtest.lastapplied import forgiven_fields, refresh_last_applied
 from controller_runtime.envtest.metadata import (
-    check_shape,
     complete_name,
     drop_unknown_fields,
     give_identity,
@@ -42,13 +41,15 @@ from controller_runtime.envtest.metadata import (
 from controller_runtime.envtest.metadatarules import finalizer_warnings, validate_metadata, validate_metadata_update
 from controller_runtime.envtest.parts import configured_part, copied, keep_status, only_status
 from controller_runtime.envtest.patches import APPLY, patched, read_yaml
+from controller_runtime.envtest.shapes import check_applied_shape, check_shape
 from controller_runtime.envtest.status import (
+    DecodingError,
     StatusError,
     already_exists,
     bad_request,
     conflict,
-    invalid,
     not_found,
+    unprocessable_patch,
 )
 from controller_runtime.envtest.storage import Json, Storage, Stored
 from controller_runtime.envtest.users import User
@@ -147,7 +148,11 @@ class Writer:
         stored = self._existing(kind, key)
         schema = kind.schema if kind.strategic else None
         live = kind.from_storage(stored.copy())
-        obj = self._decoded(kind, patched(live, body, media, schema), options, subresource)
+        obj = patched(live, body, media, schema)
+        try:
+            obj = self._decoded(kind, obj, options, subresource)
+        except DecodingError as error:
+            raise unprocessable_patch(obj, error.why) from error
         check_url(key, obj["metadata"])
         return Written(self._update(kind, stored, obj, options, subresource))
 
@@ -169,7 +174,7 @@ class Writer:
         return decoded
 
     def _apply(self, kind: Kind, key: ObjectKey, config: Any, options: WriteOptions, subresource: str) -> Written:
-        config = check_shape(kind, config)
+        config = check_applied_shape(kind, config)
         metadata = config["metadata"]
         if metadata.get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")

@@ -22,13 +22,16 @@ def definitions() -> list[dict[str, Any]]:
     ]
 
 
+V1 = "core.pingcap.com/v1alpha1"
+
+
 @pytest.fixture
 def server() -> Server:
     return Server(*definitions())
 
 
 def cluster(spec: Any, name: str = "c") -> dict[str, Any]:
-    return {"metadata": {"name": name}, "spec": spec}
+    return {"apiVersion": V1, "kind": "Cluster", "metadata": {"name": name}, "spec": spec}
 
 
 def tikv(**changes: Any) -> dict[str, Any]:
@@ -39,7 +42,8 @@ def tikv(**changes: Any) -> dict[str, Any]:
         "volumes": [{"name": "data", "mounts": [{"type": "data"}], "storage": "1Gi"}],
     }
     spec.update(changes)
-    return {"metadata": {"name": "t"}, "spec": {name: value for name, value in spec.items() if value is not None}}
+    set_values = {name: value for name, value in spec.items() if value is not None}
+    return {"apiVersion": V1, "kind": "TiKV", "metadata": {"name": "t"}, "spec": set_values}
 
 
 def outcome(reply: Reply) -> list[str]:

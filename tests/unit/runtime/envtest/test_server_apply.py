@@ -209,7 +209,7 @@ class TestRefusals:
             (widget(uid="abc"), 409, "uid mismatch"),
             (widget(spec={"replicaz": 1}), 500, ".spec.replicaz: field not declared in schema"),
             (b"a: [", 400, "error decoding YAML"),
-            (b"just text", 400, "must be a JSON object"),
+            (b"just text", 400, "cannot unmarshal string"),
         ],
     )
     def test_of_a_configuration(self, server: Server, config: Any, code: int, message: str) -> None:
@@ -226,6 +226,9 @@ class TestRefusals:
         apply(server, {"replicas": 1})
         reply = server.apply(f"{WIDGETS}/w", widget(spec={"replicas": 2}, resourceVersion="1"), "a")
         assert (reply.status, reply.reason) == (409, "Conflict")
+
+
+TYPE = {"apiVersion": "v1", "kind": "ConfigMap"}
 
 
 class TestBuiltInKinds:
@@ -252,11 +255,13 @@ class TestBuiltInKinds:
 
     def test_labels_and_finalizers_of_several_managers_live_side_by_side(self) -> None:
         server = Server()
-        server.apply(f"{CONFIG_MAPS}/c", config_map(labels={"x": "1"}, finalizers=["example.com/a"]), "a")
-        after = server.apply(f"{CONFIG_MAPS}/c", config_map(labels={"y": "2"}, finalizers=["example.com/b"]), "b").body
+        server.apply(f"{CONFIG_MAPS}/c", {**TYPE, **config_map(labels={"x": "1"}, finalizers=["example.com/a"])}, "a")
+        after = server.apply(
+            f"{CONFIG_MAPS}/c", {**TYPE, **config_map(labels={"y": "2"}, finalizers=["example.com/b"])}, "b"
+        ).body
         assert after["metadata"]["labels"] == {"x": "1", "y": "2"}
         assert after["metadata"]["finalizers"] == ["example.com/a", "example.com/b"]
-        after = server.apply(f"{CONFIG_MAPS}/c", {"metadata": {"name": "c"}}, "a").body
+        after = server.apply(f"{CONFIG_MAPS}/c", {**TYPE, "metadata": {"name": "c"}}, "a").body
         assert after["metadata"]["labels"] == {"y": "2"}
         assert after["metadata"]["finalizers"] == ["example.com/b"]
         assert after["data"] == {"a": "1"}

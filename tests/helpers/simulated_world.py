@@ -11,27 +11,31 @@ from typing import Any
 
 import structlog
 
+from controller_runtime import Manager
 from controller_runtime.api import ObjectKey, ObjectMeta, decode, encode
 from controller_runtime.api.crd import custom_resource_definition
 from controller_runtime.api.k8s import ConfigMap, PersistentVolumeClaim, Pod
 from controller_runtime.client import LiveClient, Request, Response, Stream, Transport, TransportError
 from controller_runtime.clock import LoopClock
 from controller_runtime.envtest import EmbeddedCluster
+from controller_runtime.task import ReportStore, TaskMetrics
 from tikv_operator.api import (
+    KINDS,
     Cluster,
     ClusterReference,
     PDGroup,
     PDGroupSpec,
     PDTemplate,
     PDTemplateSpec,
-    TiKV,
-    TiKVGroup,
     Volume,
     VolumeMount,
 )
+from tikv_operator.cluster.controller import controller as cluster_controller
+from tikv_operator.demo.stage import DEMO_SETTINGS
+from tikv_operator.pd.controller import controller as pd_controller
+from tikv_operator.pdclient import PDClients, through_api_server
+from tikv_operator.pdgroup.controller import controller as pdgroup_controller
 from tikv_operator.simulation import InProcessFront, Simulation, SimulationSettings, StoreView
-
-KINDS = (Cluster, PDGroup, TiKVGroup, TiKV)
 
 
 @dataclass
@@ -155,6 +159,18 @@ def _volume(name: str) -> Any:
     return Volume(name=name, mounts=[VolumeMount(type=name)], storage="1Gi")
 
 
+def _pd_operator(cluster: EmbeddedCluster, clock: LoopClock) -> Manager:
+    """The operator's controllers for PD: in these tests TiKVs are played by hand."""
+    log = structlog.get_logger()
+    manager = Manager(cluster.transport, field_manager="tidb-operator", clock=clock, log=log)
+    pds = PDClients(through_api_server(cluster.transport), settings=DEMO_SETTINGS, clock=clock, log=log)
+    manager.add(pds)
+    metrics, reports = TaskMetrics(manager.registry, prefix="tikv_operator"), ReportStore()
+    for controller in (cluster_controller, pdgroup_controller, pd_controller):
+        manager.add(controller(manager, pds, DEMO_SETTINGS, metrics=metrics, reports=reports))
+    return manager
+
+
 class FlakyTransport:
     """Fails every third request or so, before or after the server has carried it out; streams are left alone."""
 
@@ -202,6 +218,8 @@ async def simulated_world(
         running = group.create_task(simulation.run(), name="simulation")
         stack.callback(running.cancel)
         await simulation.ready.wait()
+        operator = group.create_task(_pd_operator(cluster, clock).run(), name="operator of PD")
+        stack.callback(operator.cancel)
         client = LiveClient(cluster.transport, field_manager="operator")
         for namespace in ("ns1", "ns2"):
             await client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})

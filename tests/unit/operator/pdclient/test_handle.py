@@ -436,6 +436,20 @@ async def test_a_note_is_corrected_by_the_next_poll() -> None:
         assert not w.handle.is_evicting("1"), "PD never began, or somebody ended it"
 
 
+async def test_labels_of_ours_are_seen_at_once_and_corrected_by_the_next_poll() -> None:
+    w = world()
+    async with w.polling():
+        address = next(iter(w.handle.snapshot.stores)) if w.handle.snapshot else ""
+        w.handle.note_labels("1", {"zone": "a"})
+        found = w.handle.store(address)
+        assert found is not None
+        assert dict(found.labels) == {"zone": "a"}
+        await asyncio.sleep(31)
+        found = w.handle.store(address)
+        assert found is not None
+        assert dict(found.labels) == {}, "PD never set them, or somebody removed them"
+
+
 async def test_a_note_before_the_first_answer_is_harmless() -> None:
     w = world()
     w.handle.note_evicting("1", True)

@@ -42,8 +42,9 @@ from tikv_operator.simulation.directory import PDDirectory
 from tikv_operator.simulation.endpoints import PDEndpoints
 from tikv_operator.simulation.kubelet import volumes
 from tikv_operator.simulation.kubelet.kubelet import SimulatedKubelet
-from tikv_operator.simulation.kubelet.launch import Launcher, TiKVFactory
+from tikv_operator.simulation.kubelet.launch import Launcher, PDFactory, TiKVFactory
 from tikv_operator.simulation.kubelet.nodes import ZONE, make_node
+from tikv_operator.simulation.kubelet.pdserver import PDServer
 from tikv_operator.simulation.kubelet.processes import Disk, TiKVServer
 from tikv_operator.simulation.kubelet.provisioner import Disks, Provisioner
 from tikv_operator.simulation.kubelet.scheduler import create_node
@@ -96,6 +97,7 @@ class Simulation:
         clock: the wall clock at the start.
         log: for what the simulated controllers say.
         tikv: makes what runs in TiKV pods, where it isn't to be simulated.
+        pd: the same for PD pods. Whoever gives it cares for the addresses of PD's services, too.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class Simulation:
         clock: Clock | None = None,
         log: Logger | None = None,
         tikv: TiKVFactory = TiKVServer,
+        pd: PDFactory | None = None,
     ) -> None:
         self.settings = settings or SimulationSettings()
         self.troubles = Troubles.of(self.settings)
@@ -119,13 +122,15 @@ class Simulation:
         self._client: Client = client
         self._directory = PDDirectory(front, self.settings, self._clock)
         disks = Disks()
-        launcher = Launcher(_World(cache, self._directory, disks), self.settings, self.troubles, tikv=tikv)
+        launcher = Launcher(
+            _World(cache, self._directory, disks), self.settings, self.troubles, tikv=tikv, pd=pd or PDServer
+        )
         self._kubelet = SimulatedKubelet(client, transport, self.settings, self.troubles, self._clock, launcher)
         provisioner = Provisioner(client, self.settings, self._clock, disks)
-        endpoints = PDEndpoints(client, cache, self._directory)
+        endpoints = PDEndpoints(client, cache, self._directory).controllers() if pd is None else ()
         for kind in _WATCHED:
             cache.declare(kind)
-        for controller in (self._kubelet.controller(), *provisioner.controllers(), *endpoints.controllers()):
+        for controller in (self._kubelet.controller(), *provisioner.controllers(), *endpoints):
             self._manager.add(controller)
 
     async def run(self) -> None:

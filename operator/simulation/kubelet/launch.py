@@ -22,7 +22,7 @@ from tikv_operator.simulation.pd import SimulatedPD
 from tikv_operator.simulation.settings import SimulationSettings
 from tikv_operator.simulation.troubles import Troubles
 
-__all__ = ["Launcher", "TiKVFactory", "World", "main_container", "plan_of"]
+__all__ = ["Launcher", "PDFactory", "TiKVFactory", "World", "main_container", "plan_of"]
 
 _CONFIG: Final = "config.toml"
 _PRIVATE_DISK: Final = 100 << 30
@@ -62,20 +62,43 @@ class TiKVFactory(Protocol):
     ) -> Process: ...
 
 
+class PDFactory(Protocol):
+    """Makes the process of a PD server; `PDServer` is one, and says what the arguments are."""
+
+    def __call__(
+        self,
+        *,
+        version: str,
+        read_config: Callable[[], str],
+        open_disk: Callable[[str], tuple[Disk, int]],
+        own_pd: Callable[[], SimulatedPD | None],
+        find_pd: FindPD,
+        settings: SimulationSettings,
+    ) -> Process: ...
+
+
 class Launcher:
     """Makes the process of a pod's main container.
 
     Args:
         tikv: makes TiKVs; by default those that know the simulated PD alone.
+        pd: makes PD servers; by default those that make up the simulated PD.
     """
 
     def __init__(
-        self, world: World, settings: SimulationSettings, troubles: Troubles, *, tikv: TiKVFactory = TiKVServer
+        self,
+        world: World,
+        settings: SimulationSettings,
+        troubles: Troubles,
+        *,
+        tikv: TiKVFactory = TiKVServer,
+        pd: PDFactory = PDServer,
     ) -> None:
         self._world = world
         self._settings = settings
         self._troubles = troubles
         self._make_tikv = tikv
+        self._make_pd = pd
 
     def process_for(self, pod: Pod) -> Process:
         component = pod.metadata.labels.get(keys.LABEL_COMPONENT)
@@ -86,7 +109,7 @@ class Launcher:
     def _pd(self, pod: Pod) -> Process:
         cluster = ObjectKey(pod.metadata.namespace, pod.metadata.labels.get(keys.LABEL_CLUSTER, ""))
         read_config, open_disk = self._files(pod)
-        return PDServer(
+        return self._make_pd(
             version=version_of_image(main_container(pod).image or ""),
             read_config=read_config,
             open_disk=open_disk,

@@ -52,6 +52,7 @@ class WriteOptions:
     Attributes:
         validation: what happens to unknown fields: `Ignore`, `Warn` or `Strict`.
         user: who writes; None for the cluster itself.
+        duplicates: what is to be said of fields that the body has more than once.
         warnings: collects what the answer's Warning headers say.
     """
 
@@ -60,6 +61,7 @@ class WriteOptions:
     force: bool = False
     validation: str = "Warn"
     user: User | None = None
+    duplicates: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -86,15 +88,15 @@ def check_version(kind: Kind, stored: Stored, metadata: Json) -> None:
         raise conflict(kind.resource, stored.key.name)
 
 
-def check_uid(kind: Kind, stored: Stored, metadata: Json) -> None:
+def check_uid(kind: Kind, key: ObjectKey, metadata: Json, stored: Stored | None) -> None:
     """The uid that an update names must be that of the stored object."""
-    uid = metadata.get("uid")
-    if uid and uid != stored.uid:
+    uid, found = metadata.get("uid"), "" if stored is None else stored.uid
+    if uid and uid != found:
         why = (
-            f"StorageError: invalid object, Code: 4, Key: {_storage_path(kind, stored.key)}, ResourceVersion: 0, "
-            f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {stored.uid}"
+            f"StorageError: invalid object, Code: 4, Key: {_storage_path(kind, key)}, ResourceVersion: 0, "
+            f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {found}"
         )
-        raise conflict(kind.resource, stored.key.name, why)
+        raise conflict(kind.resource, key.name, why)
 
 
 def _storage_path(kind: Kind, key: ObjectKey) -> str:
@@ -143,8 +145,8 @@ def check_valid(kind: Kind, name: str, causes: Iterable[Cause], options: WriteOp
 
 
 def check_unknown_fields(kind: Kind, unknown: Iterable[str], options: WriteOptions) -> None:
-    """Refuse or report the fields that were dropped, as the request wants it."""
-    problems = [f'unknown field "{path}"' for path in unknown]
+    """Refuse or report the fields that were dropped, or came twice, as the request wants it."""
+    problems = [*options.duplicates, *(f'unknown field "{path}"' for path in unknown)]
     if not problems:
         return
     if options.validation == "Strict":

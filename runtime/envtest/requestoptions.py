@@ -12,7 +12,8 @@ import orjson
 
 from controller_runtime.envtest.answers import Answer, Call
 from controller_runtime.envtest.checks import WriteOptions
-from controller_runtime.envtest.patches import PATCHES
+from controller_runtime.envtest.duplicates import duplicate_fields
+from controller_runtime.envtest.patches import JSON_PATCH, PATCHES
 from controller_runtime.envtest.queries import flag
 from controller_runtime.envtest.status import Cause, invalid_options, unsupported_patch
 
@@ -55,7 +56,17 @@ def write_options(call: Call, params: Mapping[str, str], *, apply: bool = False)
         force=flag(params, "force"),
         validation=validation or "Warn",
         user=call.user,
+        duplicates=[] if apply or validation == "Ignore" else _duplicates(call),
     )
+
+
+def _duplicates(call: Call) -> list[str]:
+    """What is to be said of fields that come twice in a body of JSON."""
+    media = call.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media and not media.endswith("json"):
+        return []
+    start = "json patch duplicate field" if media == JSON_PATCH else "duplicate field"
+    return [f'{start} "{path}"' for path in duplicate_fields(call.body)]
 
 
 def check_dry_run(values: Any) -> list[Cause]:

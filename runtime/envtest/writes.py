@@ -121,11 +121,12 @@ class Writer:
         check_url(key, metadata)
         stored = self._storage.get(kind.storage, key)
         if stored is None and kind.create_on_update and not subresource:
-            if metadata.get("resourceVersion"):
-                raise conflict(kind.resource, key.name)
+            check_home(self._storage, kind, key.namespace, metadata)
+            check_uid(kind, key, metadata, None)
+            metadata.pop("resourceVersion", None)
             return Written(self._create(kind, key.namespace, obj, options), created=True)
         stored = stored or self._existing(kind, key)
-        check_uid(kind, stored, metadata)
+        check_uid(kind, key, metadata, stored)
         return Written(self._update(kind, stored, obj, options, subresource))
 
     def _update(self, kind: Kind, stored: Stored, obj: Json, options: WriteOptions, subresource: str) -> Stored:
@@ -192,7 +193,7 @@ class Writer:
             metadata.pop("resourceVersion", None)
             return Written(self._apply_new(kind, key, config, options), created=True)
         check_version(kind, stored, {"resourceVersion": stored.metadata["resourceVersion"], **metadata})
-        check_uid(kind, stored, metadata)
+        check_uid(kind, key, metadata, stored)
         for name in ("resourceVersion", "uid", "creationTimestamp", "generation"):
             metadata.pop(name, None)
         config = configured_part(kind, config, subresource)

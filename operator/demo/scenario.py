@@ -1,4 +1,4 @@
-"""The story of the demo: create, scale out, roll, scale in, delete; each step with an end state and a bound.
+"""The story of the demo: create, scale out, roll, scale in, the same with PD, delete; each step with an end state and a bound.
 
 A step changes something as a user would (apply, patch, delete) and then waits until the watched world is in the step's
 end state. The first step that does not get there ends the story.
@@ -16,7 +16,8 @@ from tomlkit.exceptions import TOMLKitError
 
 from controller_runtime.api import ObjectKey
 from controller_runtime.client import LiveClient, NotFound, merge_patch
-from tikv_operator.api import Cluster, TiKVGroup
+from tikv_operator.api import Cluster, PDGroup, TiKVGroup
+from tikv_operator.common.names import PD_COMPONENT
 from tikv_operator.demo.world import TimedOut, World, all_of
 
 __all__ = ["Plan", "Scenario", "Step", "StepResult"]
@@ -74,6 +75,11 @@ class Scenario:
         self._manifests = manifests
         self._timeout = timeout
         self.clusters = [_key(found) for found in manifests if found["kind"] == Cluster.resource.kind]
+        self.pd_plans = [
+            Plan(_key(found), int((found.get("spec") or {}).get("replicas") or 0))
+            for found in manifests
+            if found["kind"] == PDGroup.resource.kind
+        ]
         self.plans = [
             Plan(_key(found), int((found.get("spec") or {}).get("replicas") or 0))
             for found in manifests
@@ -89,6 +95,11 @@ class Scenario:
             Step(f"scale out {sizes}", self._scale_out),
             Step("roll a configuration change", self._roll),
             Step(f"scale in {back}", self._scale_in),
+            Step("roll PD", self._roll_pd),
+            Step(f"PD {', '.join(f'{plan.replicas} -> {plan.replicas + 2}' for plan in self.pd_plans)}", self._grow_pd),
+            Step(
+                f"PD {', '.join(f'{plan.replicas + 2} -> {plan.replicas}' for plan in self.pd_plans)}", self._shrink_pd
+            ),
             Step("delete everything", self._delete),
         ]
 
@@ -119,7 +130,8 @@ class Scenario:
         await self.apply()
         await self._settle("create", [(plan.key, plan.replicas) for plan in self.plans])
         pods = sum(len(self._world.pods(plan.key)) for plan in self.plans)
-        return f"{pods} pods ready"
+        pds = sum(len(self._world.pds(plan.key)) for plan in self.pd_plans)
+        return f"{pds} PDs and {pods} TiKVs ready"
 
     async def _scale_out(self) -> str:
         await self._scale([(plan.key, plan.scaled_out) for plan in self.plans])
@@ -162,6 +174,38 @@ class Scenario:
         gone = before - {tikv.key for plan in self.plans for tikv in self._world.tikvs(plan.key)}
         return f"{len(gone)} stores removed with their volumes"
 
+    async def _roll_pd(self) -> str:
+        """Change what PD reads only when it starts: how much it logs."""
+        groups = [plan.key for plan in self.pd_plans]
+        before = {group: self._world.pod_uids(group, PD_COMPONENT) for group in groups}
+        for group in groups:
+            found = await self._client.get(PDGroup, group)
+            config = changed_config(found.spec.template.spec.config or "")
+            spec = {"template": {"spec": {"config": config, "updateStrategy": {"config": "Restart"}}}}
+            await self._client.patch(PDGroup, group, merge_patch({"spec": spec}))
+
+        def old_pods() -> str:
+            left = sum(len(before[group] & self._world.pod_uids(group, PD_COMPONENT)) for group in groups)
+            return f"{left} PD pods of the old configuration are left" if left else ""
+
+        await self._settle("roll PD", self._sizes(), old_pods)
+        return f"{sum(len(uids) for uids in before.values())} PD pods replaced, one after the other"
+
+    async def _grow_pd(self) -> str:
+        return await self._scale_pd(2)
+
+    async def _shrink_pd(self) -> str:
+        return await self._scale_pd(0)
+
+    async def _scale_pd(self, more: int) -> str:
+        for plan in self.pd_plans:
+            await self._client.patch(PDGroup, plan.key, merge_patch({"spec": {"replicas": plan.replicas + more}}))
+        await self._settle("scale PD", self._sizes(), pd=more)
+        return f"{sum(len(self._world.pds(plan.key)) for plan in self.pd_plans)} members"
+
+    def _sizes(self) -> list[tuple[ObjectKey, int]]:
+        return [(plan.key, plan.scaled_in) for plan in self.plans]
+
     async def _delete(self) -> str:
         for manifest in self._manifests:
             resource = await self._client.resource_of_object(manifest)
@@ -184,9 +228,14 @@ class Scenario:
         spec = {"template": {"spec": {"config": config, "updateStrategy": strategy}}}
         await self._client.patch(TiKVGroup, key, merge_patch({"spec": spec}))
 
-    async def _settle(self, what: str, sizes: list[tuple[ObjectKey, int]], *more: Callable[[], str]) -> None:
+    async def _settle(
+        self, what: str, sizes: list[tuple[ObjectKey, int]], *more: Callable[[], str], pd: int = 0
+    ) -> None:
+        """Wait until every group has its size, and PD's groups `pd` more than the manifests say."""
+
         def missing() -> str:
             reasons = [self._world.missing_of_cluster(cluster) for cluster in self.clusters]
+            reasons += [self._world.missing_of_pd_group(plan.key, plan.replicas + pd) for plan in self.pd_plans]
             reasons += [self._world.missing_of_group(key, replicas) for key, replicas in sizes]
             return next((reason for reason in reasons if reason), "")
 

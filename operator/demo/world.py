@@ -13,13 +13,15 @@ from typing import Final
 from controller_runtime.api import Object, ObjectKey, selector
 from controller_runtime.api.k8s import ConfigMap, PersistentVolumeClaim, Pod, Service
 from controller_runtime.cache import Cache, CacheEvent
-from tikv_operator.api import Cluster, PDGroup, TiKV, TiKVGroup
+from tikv_operator.api import PD, Cluster, PDGroup, TiKV, TiKVGroup
 from tikv_operator.common import keys
 from tikv_operator.common.conditions import find_condition
+from tikv_operator.common.instances import Group
+from tikv_operator.common.names import TIKV_COMPONENT
 
 __all__ = ["Missing", "TimedOut", "World", "all_of"]
 
-CUSTOM: Final[tuple[type[Object], ...]] = (Cluster, PDGroup, TiKVGroup, TiKV)
+CUSTOM: Final[tuple[type[Object], ...]] = (Cluster, PDGroup, PD, TiKVGroup, TiKV)
 BUILT_IN: Final[tuple[type[Object], ...]] = (Pod, ConfigMap, PersistentVolumeClaim, Service)
 
 Missing = Callable[[], str]
@@ -83,6 +85,15 @@ class World:
     def group(self, key: ObjectKey) -> TiKVGroup | None:
         return self._cache.find(TiKVGroup, key)
 
+    def pd_group(self, key: ObjectKey) -> PDGroup | None:
+        return self._cache.find(PDGroup, key)
+
+    def pds(self, group: ObjectKey | None = None) -> list[PD]:
+        """The PDs of one group, or all of them."""
+        if group is None:
+            return self._cache.list(PD)
+        return self._cache.list(PD, namespace=group.namespace, labels=selector({keys.LABEL_GROUP: group.name}))
+
     def tikvs(self, group: ObjectKey | None = None) -> list[TiKV]:
         """The TiKVs of one group, or all of them."""
         if group is None:
@@ -93,37 +104,27 @@ class World:
     def pod(self, key: ObjectKey) -> Pod | None:
         return self._cache.find(Pod, key)
 
-    def pods(self, group: ObjectKey) -> list[Pod]:
-        labels = selector({keys.LABEL_GROUP: group.name, keys.LABEL_COMPONENT: "tikv"})
+    def pods(self, group: ObjectKey, component: str = TIKV_COMPONENT) -> list[Pod]:
+        labels = selector({keys.LABEL_GROUP: group.name, keys.LABEL_COMPONENT: component})
         return self._cache.list(Pod, namespace=group.namespace, labels=labels)
 
     def claims(self, group: ObjectKey) -> list[PersistentVolumeClaim]:
         labels = selector({keys.LABEL_GROUP: group.name, keys.LABEL_COMPONENT: "tikv"})
         return self._cache.list(PersistentVolumeClaim, namespace=group.namespace, labels=labels)
 
-    def pod_uids(self, group: ObjectKey) -> set[str]:
-        return {pod.metadata.uid for pod in self.pods(group)}
+    def pod_uids(self, group: ObjectKey, component: str = TIKV_COMPONENT) -> set[str]:
+        return {pod.metadata.uid for pod in self.pods(group, component)}
 
     def ready_pods(self, group: ObjectKey) -> int:
         return sum(_is_ready(pod) for pod in self.pods(group))
 
     def missing_of_group(self, key: ObjectKey, replicas: int) -> str:
         """What a group lacks to be settled: ready, up to date, and with just so many instances."""
-        group = self.group(key)
-        if group is None:
-            return f"TiKVGroup {key} does not exist"
-        status = group.status
-        if status is None or status.observed_generation != group.metadata.generation:
-            return f"TiKVGroup {key} has not been looked at yet"
-        if status.replicas != replicas:
-            return f"TiKVGroup {key} has {status.replicas} instances, not {replicas}"
-        for name in ("Synced", "Ready"):
-            condition = find_condition(status.conditions or [], name)
-            if condition is None:
-                return f"TiKVGroup {key} has no condition {name}"
-            if condition.status != "True" or condition.observed_generation != group.metadata.generation:
-                return f"TiKVGroup {key}: {name} is {condition.status}: {condition.message}"
-        return ""
+        return _missing(f"TiKVGroup {key}", self.group(key), replicas)
+
+    def missing_of_pd_group(self, key: ObjectKey, replicas: int) -> str:
+        """The same of a PD group."""
+        return _missing(f"PDGroup {key}", self.pd_group(key), replicas)
 
     def missing_of_cluster(self, key: ObjectKey) -> str:
         """What a cluster lacks before anybody can use it."""
@@ -140,6 +141,23 @@ class World:
             f"{kind.resource.kind} {found.key}" for kind in (*CUSTOM, *BUILT_IN) for found in self._cache.list(kind)
         ]
         return f"{len(left)} objects are left, {left[0]} first" if left else ""
+
+
+def _missing(name: str, group: Group | None, replicas: int) -> str:
+    if group is None:
+        return f"{name} does not exist"
+    status = group.status
+    if status is None or status.observed_generation != group.metadata.generation:
+        return f"{name} has not been looked at yet"
+    if status.replicas != replicas:
+        return f"{name} has {status.replicas} instances, not {replicas}"
+    for condition in ("Synced", "Ready"):
+        found = find_condition(status.conditions or [], condition)
+        if found is None:
+            return f"{name} has no condition {condition}"
+        if found.status != "True" or found.observed_generation != group.metadata.generation:
+            return f"{name}: {condition} is {found.status}: {found.message}"
+    return ""
 
 
 def _is_ready(pod: Pod) -> bool:

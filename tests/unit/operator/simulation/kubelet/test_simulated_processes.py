@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from controller_runtime.api import ObjectKey
 from helpers.simulated_pd import PDWorld
-from tikv_operator.simulation.kubelet.processes import Disk, PDServer, TiKVServer
+from tikv_operator.simulation.kubelet.processes import Disk, TiKVServer
 from tikv_operator.simulation.kubelet.tikvconfig import (
     ConfigUnusable,
     parse_tikv_config,
     service_of_url,
     version_of_image,
 )
-from tikv_operator.simulation.pd import Member, NodeState, SimulatedPD
+from tikv_operator.simulation.pd import NodeState, SimulatedPD
 from tikv_operator.simulation.settings import SimulationSettings
 from tikv_operator.simulation.troubles import Troubles
 
@@ -186,38 +184,3 @@ class TestTiKV:
         store.start()
         registered = world.pd.store(store.disk.store_id)
         assert (registered.busy, registered.stubborn) == (True, True)
-
-
-class TestPD:
-    MEMBER = Member(name="basic-9", id=9, client_url="c", peer_url="p", version="v8.5.0")
-
-    def server(self, find: Callable[[], SimulatedPD | None]) -> PDServer:
-        return PDServer(self.MEMBER, find, retry=1.0)
-
-    def test_joins_its_cluster_when_its_pod_is_ready(self) -> None:
-        world = PDWorld()
-        server = self.server(lambda: world.pd)
-        server.start(world.now)
-        assert server.poll(world.now) is None
-        assert world.pd.members.get("basic-9") is None
-        server.serve(True, world.now)
-        assert world.pd.members.get("basic-9") == self.MEMBER
-        assert "basic-9" in world.pd.members.running
-        server.stop(world.now)
-        assert "basic-9" not in world.pd.members.running
-        assert world.pd.members.get("basic-9") == self.MEMBER
-
-    def test_does_not_come_back_after_it_was_removed(self) -> None:
-        world = PDWorld()
-        server = self.server(lambda: world.pd)
-        server.start(world.now)
-        server.serve(True, world.now)
-        world.pd.member_left("basic-9", world.now)
-        server.poll(world.now)
-        assert world.pd.members.get("basic-9") is None
-
-    def test_waits_for_its_cluster(self) -> None:
-        server = self.server(lambda: None)
-        server.start(0.0)
-        server.serve(True, 0.0)
-        assert server.poll(5.0) == 6.0

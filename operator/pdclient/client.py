@@ -25,7 +25,7 @@ from tikv_operator.pdclient import wire
 from tikv_operator.pdclient.caller import PDCaller
 from tikv_operator.pdclient.errors import PDError, PDNotFound, PDUnexpectedAnswer, PDUnreachable
 from tikv_operator.pdclient.metrics import PDMetrics
-from tikv_operator.pdclient.models import DownPeers, MemberHealth, Members, PDConfig, Store, TSOMember
+from tikv_operator.pdclient.models import DownPeers, MemberHealth, Members, PDConfig, PlacementRule, Store, TSOMember
 from tikv_operator.pdclient.requester import PDRequester
 from tikv_operator.pdclient.tikv import TiKVClient
 
@@ -130,6 +130,15 @@ class PDClient:
         """
         if any(known.id == member_id for known in (await self.members()).members):
             await self._remove("member_delete", "DELETE", f"{_V1}/members/id/{quote(member_id, safe='')}")
+
+    async def placement_rules(self) -> tuple[PlacementRule, ...]:
+        """Return the rules by which PD places peers; none if it goes by its configuration of replication alone."""
+        try:
+            return await self._get("placement_rules", f"{_V1}/config/rules", wire.placement_rules)
+        except PDError as error:
+            if error.status == 412:  # placement rules are switched off
+                return ()
+            raise
 
     async def set_config(self, items: Mapping[str, object]) -> None:
         """Change items of PD's own configuration, which PD keeps, e.g. `{"schedule.max-snapshot-count": 64}`.

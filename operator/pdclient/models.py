@@ -19,6 +19,7 @@ __all__ = [
     "Members",
     "NodeState",
     "PDConfig",
+    "PlacementRule",
     "Store",
     "StoreState",
     "TSOMember",
@@ -144,10 +145,35 @@ class PDConfig(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         location_labels: the label keys by which PD spreads replicas, outermost first.
         max_replicas: peers of a region.
+        isolation_level: the one of `location_labels` at which PD never puts two voters of a region into one place. Empty if it
+            promises no such thing, or there are placement rules for voters beside PD's own, which may say otherwise.
     """
 
     location_labels: tuple[str, ...] = ()
     max_replicas: int = 3
+    isolation_level: str = ""
+
+
+class PlacementRule(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rule says of some of the peers of the regions in a range of keys.
+
+    Attributes:
+        group, id: the rule's name; PD's own is `pd`, `default`.
+        role: `voter`, `leader`, `follower` or `learner`.
+        count: peers of a region that it is about.
+        isolation_level: no two of them are put into one place of this level; empty if that isn't promised.
+    """
+
+    group: str = ""
+    id: str = ""
+    role: str = "voter"
+    count: int = 0
+    isolation_level: str = ""
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it is the rule that PD makes from its own configuration of replication."""
+        return (self.group, self.id) == ("pd", "default")
 
 
 class DownPeers(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from controller_runtime.clock import Clock
 from tikv_operator.pdclient.client import PDClient
 from tikv_operator.pdclient.errors import PDNotBootstrapped
-from tikv_operator.pdclient.models import Store
+from tikv_operator.pdclient.models import PDConfig, Store
 from tikv_operator.pdclient.snapshot import PDSnapshot, by_address
 
 __all__ = ["take_snapshot"]
@@ -25,7 +27,7 @@ async def take_snapshot(client: PDClient, clock: Clock, *, known: PDSnapshot | N
     taken_at = clock.now()
     stores = await _stores(client)
     evicting = await _evicting(client)
-    config = known.config if known else await client.config()
+    config = known.config if known else await _config(client)
     members = known.members if known else await client.members()
     healthy = known.healthy if known else frozenset(member.id for member in await client.health() if member.healthy)
     return PDSnapshot(
@@ -36,6 +38,16 @@ async def take_snapshot(client: PDClient, clock: Clock, *, known: PDSnapshot | N
         healthy=healthy,
         taken_at=taken_at,
     )
+
+
+async def _config(client: PDClient) -> PDConfig:
+    """Read the configuration. Where it promises that replicas are kept apart, the rules must not say otherwise."""
+    config = await client.config()
+    if not config.isolation_level:
+        return config
+    voters = [rule for rule in await client.placement_rules() if rule.role != "learner"]
+    plain = all(rule.is_default and rule.isolation_level == config.isolation_level for rule in voters)
+    return config if plain else msgspec.structs.replace(config, isolation_level="")
 
 
 async def _stores(client: PDClient) -> tuple[Store, ...]:

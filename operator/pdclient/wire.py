@@ -22,6 +22,7 @@ from tikv_operator.pdclient.models import (
     Members,
     NodeState,
     PDConfig,
+    PlacementRule,
     Store,
     StoreState,
     TSOMember,
@@ -34,6 +35,7 @@ __all__ = [
     "evicted_store_ids",
     "health",
     "members",
+    "placement_rules",
     "store",
     "stores",
     "text",
@@ -123,6 +125,15 @@ class _Cluster(msgspec.Struct):
 class _Replication(_Wire):
     location_labels: str | list[str] | None = None
     max_replicas: int | None = None
+    isolation_level: str | None = None
+
+
+class _Rule(msgspec.Struct):
+    group_id: str | None = None
+    id: str | None = None
+    role: str | None = None
+    count: int | None = None
+    isolation_level: str | None = None
 
 
 class _Config(msgspec.Struct):
@@ -260,6 +271,20 @@ def config(raw: bytes) -> PDConfig | None:
     return PDConfig(
         location_labels=tuple(key.strip() for key in keys if key.strip()),
         max_replicas=_DEFAULT_MAX_REPLICAS if replication.max_replicas is None else replication.max_replicas,
+        isolation_level=replication.isolation_level or "",
+    )
+
+
+def placement_rules(raw: bytes) -> tuple[PlacementRule, ...]:
+    return tuple(
+        PlacementRule(
+            group=rule.group_id or "",
+            id=rule.id or "",
+            role=rule.role or "",
+            count=rule.count or 0,
+            isolation_level=rule.isolation_level or "",
+        )
+        for rule in _read(list[_Rule], raw)
     )
 
 

@@ -55,6 +55,7 @@ class SimulationSettings:
         region_size: of each region, MiB.
         max_replicas: peers of each region, unless the PDGroup's configuration says otherwise.
         location_labels: store labels that say where a store is, unless the PDGroup's configuration says otherwise.
+        isolation_level: the location label at which no two peers of a region stand together, as PD's configuration says.
         schedule_interval: between two rounds of PD's scheduling.
         leader_rate: leaders that PD moves, per second and cluster.
         region_rate: peers that PD moves, per second and cluster.
@@ -95,6 +96,7 @@ class SimulationSettings:
     region_size: int = 96
     max_replicas: int = 3
     location_labels: tuple[str, ...] = ()
+    isolation_level: str = ""
     schedule_interval: float = 0.1
     leader_rate: float = 60.0
     region_rate: float = 40.0

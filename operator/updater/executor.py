@@ -48,8 +48,12 @@ class Actor(Protocol):
         """Add an instance of the wanted revision."""
         ...
 
-    def update(self, *, unavailable: bool) -> None:
-        """Move an outdated instance to the wanted revision; if `unavailable`, one that is down."""
+    def update(self, *, unavailable: bool) -> bool:
+        """Move an outdated instance to the wanted revision; if `unavailable`, one that is down.
+
+        Returns:
+            Whether one was moved: False if none of those that serve may be taken down now.
+        """
         ...
 
     def scale_in_update(self, *, unavailable: bool) -> bool:
@@ -115,7 +119,8 @@ def _update(actor: Actor, counts: Counts, least: int) -> bool:
     unavailable = counts.unavailable_outdated > 0
     if not unavailable and counts.available <= least:
         return False
-    actor.update(unavailable=unavailable)
+    if not actor.update(unavailable=unavailable):
+        return False
     counts.outdated -= 1
     counts.update += 1
     counts.unavailable_update += 1

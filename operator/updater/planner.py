@@ -100,6 +100,7 @@ class Target:
         revision: the revision that instances should have; None if the one they have will do.
         min_ready_seconds: how long an instance must have been ready to be counted on.
         two_steps: instances have a store that must leave the cluster before they are deleted.
+        only: names of the instances that may be taken down to be updated; None: any.
         spared: names of instances that are updated and removed after all others, e.g. the one that leads.
     """
 
@@ -111,6 +112,7 @@ class Target:
     max_unavailable: int = 1
     spread: EvenlySpread | None = None
     two_steps: bool = True
+    only: frozenset[str] | None = None
     spared: frozenset[str] = frozenset()
 
 
@@ -205,13 +207,16 @@ class _Planner(Generic[I]):
         self._new += 1
         self.actions.append(Create(topology))
 
-    def update(self, *, unavailable: bool) -> None:
+    def update(self, *, unavailable: bool) -> bool:
         outdated = self._classes.outdated
-        candidates = self._only_unavailable(outdated) if unavailable else outdated
+        candidates = self._only_unavailable(outdated) if unavailable else self._only_allowed(outdated)
+        if not candidates:
+            return False
         instance = choose(candidates, self._not_spared, not_running, unready, self._not_counted_on, priority)
         outdated.remove(instance)
         self.actions.append(Update(instance))
         self._moved(instance)
+        return True
 
     def scale_in_update(self, *, unavailable: bool) -> bool:
         update = self._classes.update
@@ -250,6 +255,10 @@ class _Planner(Generic[I]):
 
     def _only_unavailable(self, instances: Sequence[I]) -> list[I]:
         return [instance for instance in instances if instance.metadata.name in self._unavailable]
+
+    def _only_allowed(self, instances: Sequence[I]) -> Sequence[I]:
+        allowed = self._target.only
+        return instances if allowed is None else [found for found in instances if found.metadata.name in allowed]
 
     def _not_spared(self, instances: Sequence[I]) -> Sequence[I]:
         return [instance for instance in instances if instance.metadata.name not in self._target.spared]

@@ -295,6 +295,7 @@ _ROUTES: Final = (
     _route("GET", "v1/health", lambda call: (200, shapes.health(call.pd)), unborn=0),
     _route("GET", "v2/ready", _ready, unborn=0),
     _route("POST", "v1/config", _set_config, unborn=0),
+    _route("GET", "v1/config/rules", lambda call: (200, shapes.placement_rules(call.pd)), unborn=0),
     _route("GET", "v1/config", lambda call: (200, shapes.config(call.pd)), unborn=0),
     _route("GET", "v1/stores", _stores),
     _route("GET", "v1/store/{id}", _store),

@@ -152,6 +152,23 @@ def evict_leader_list(pd: SimulatedPD) -> dict[str, Any]:
     return {"store-id-ranges": {str(store_id): [{"start-key": "", "end-key": ""}] for store_id in sorted(pd.evicting)}}
 
 
+def placement_rules(pd: SimulatedPD) -> list[dict[str, Any]]:
+    """The rule that PD makes from its configuration of replication, and no other."""
+    return [
+        {
+            "group_id": "pd",
+            "id": "default",
+            "start_key": "",
+            "end_key": "",
+            "role": "voter",
+            "is_witness": False,
+            "count": pd.replication.max_replicas,
+            "location_labels": list(pd.replication.location_labels),
+            "isolation_level": pd.settings.isolation_level,
+        }
+    ]
+
+
 def config(pd: SimulatedPD) -> dict[str, Any]:
     leader = pd.members.leader
     return {
@@ -170,7 +187,7 @@ def config(pd: SimulatedPD) -> dict[str, Any]:
             "strictly-match-label": "false",
             "enable-placement-rules": "true",
             "enable-placement-rules-cache": "false",
-            "isolation-level": "",
+            "isolation-level": pd.settings.isolation_level,
         },
     }
 

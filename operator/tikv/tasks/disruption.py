@@ -23,6 +23,7 @@ from tikv_operator.tikv.health import assess
 from tikv_operator.tikv.stores import find_store
 from tikv_operator.tikv.tasks.state import TiKVContext
 from tikv_operator.updater.budget import Budget, budget_of
+from tikv_operator.updater.isolation import Placement, can_be_down_together
 
 __all__ = ["at_first", "finally_", "group_is_paused"]
 
@@ -77,8 +78,23 @@ async def finally_(ctx: TiKVContext, pd: PDHandle) -> str:
     own = sum(bool(group) and found.group == group for found in down)
     if budget.allows(own=own, elsewhere=len(down) - own):
         return ""
+    if budget.allows_in_zone(own=own, elsewhere=len(down) - own) and _in_one_zone(ctx, pd, down):
+        return ""
     said = ", ".join(found.why for found in down)
     return said if budget == Budget() else f"{said}; {_said(budget, len(down) - own)}"
+
+
+def _in_one_zone(ctx: TiKVContext, pd: PDHandle, down: Sequence[_Down]) -> bool:
+    """Return whether this store and those that are down stand in one zone that PD promises the cluster can spare."""
+    snapshot = pd.snapshot
+    if ctx.store is None or snapshot is None:
+        return False
+    config = snapshot.config
+    placement = Placement(
+        location_labels=config.location_labels, isolation_level=config.isolation_level, replicas=config.max_replicas
+    )
+    stores = [store.labels for store in snapshot.stores.values() if store.engine == "tikv" and not store.tombstone]
+    return can_be_down_together([ctx.store.labels, *(found.store.labels for found in down)], stores, placement)
 
 
 def _said(budget: Budget, elsewhere: int) -> str:

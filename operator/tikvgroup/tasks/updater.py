@@ -7,6 +7,8 @@ if the instance has changed since it was read; then the run ends, and the next o
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from controller_runtime.task import Result, complete, retry, task, wait
 from tikv_operator.api import TiKV, TiKVGroup
 from tikv_operator.common.keys import LABEL_GROUP
@@ -17,7 +19,8 @@ from tikv_operator.group.tasks.steps import Steps
 from tikv_operator.tikvgroup.elsewhere import given_up, in_motion
 from tikv_operator.tikvgroup.tasks.state import TiKVGroupContext, is_paused
 from tikv_operator.tikvgroup.upgrade import BEFORE_TIKV, is_upgrade, upgrade_obstacle
-from tikv_operator.updater import Target, classify, evenly_spread, plan
+from tikv_operator.tikvgroup.zone import zone_mates
+from tikv_operator.updater import Plan, Target, Update, classify, evenly_spread, plan
 
 __all__ = ["paused", "update"]
 
@@ -56,6 +59,9 @@ async def _step(ctx: TiKVGroupContext, revisions: Revisions, *, held: bool) -> R
     moving = await _moving_elsewhere(ctx)
     target = _target(ctx, revisions, held=held, moving=len(moving))
     planned = plan(ctx.instances, target)
+    together = None if held else _together(ctx, target, planned, moving)
+    if together is not None:
+        planned = plan(ctx.instances, together)
     steps = Steps(ctx, revisions, held=held)
     for action in planned.actions:
         await steps.carry_out(action)
@@ -70,6 +76,21 @@ async def _step(ctx: TiKVGroupContext, revisions: Revisions, *, held: bool) -> R
     if not reason and not planned.actions and moving:
         return _queue(ctx, moving)
     return wait(f"wait for all instances ready: {reason}")
+
+
+def _together(ctx: TiKVGroupContext, target: Target, planned: Plan[TiKV], moving: list[TiKV]) -> Target | None:
+    """Return the target with which more instances are updated, all in one zone; None if that is not wanted, or not safe."""
+    most = ctx.budget.zone - len(moving)
+    snapshot = ctx.pd_snapshot() if most > target.max_unavailable else None
+    if snapshot is None:
+        return None
+    outdated = classify(ctx.instances, target.revision).outdated
+    first = [
+        action.instance for action in planned.actions if isinstance(action, Update) and action.instance in outdated
+    ]
+    own = in_motion(ctx.instances, "", is_given_up=given_up(snapshot), is_paused=lambda _: False)
+    mates = zone_mates(snapshot, [*first, *outdated], [*moving, *own])
+    return replace(target, max_unavailable=most, only=mates) if mates else None
 
 
 def _queue(ctx: TiKVGroupContext, moving: list[TiKV]) -> Result:

@@ -14,6 +14,7 @@ from controller_runtime.client import merge_patch
 from helpers.disruptions import Disruptions
 from helpers.whole_system import System, whole_system
 from tikv_operator.api import Cluster, TiKV, TiKVGroup
+from tikv_operator.common.keys import LABEL_INSTANCE
 from tikv_operator.common.pods import ready_since
 from tikv_operator.demo.manifests import load
 from tikv_operator.demo.scenario import Scenario
@@ -22,6 +23,7 @@ from tikv_operator.simulation import SimulationSettings
 
 CLUSTER = ObjectKey("default", "basic")
 WORLD = SimulationSettings(prestop_poll=0.1, regions=12)
+IN_ZONE = "core.pingcap.com/max-unavailable-in-zone"
 MAX = "core.pingcap.com/max-unavailable"
 PAUSED = "core.pingcap.com/paused"
 
@@ -30,13 +32,13 @@ def key(group: str) -> ObjectKey:
     return ObjectKey(CLUSTER.namespace, group)
 
 
-def manifests(groups: dict[str, int], **annotations: str) -> list[dict[str, Any]]:
-    """The sample's Cluster with annotations, one PD, and groups of these sizes."""
+def manifests(groups: dict[str, int], *, spread: bool = False, **annotations: str) -> list[dict[str, Any]]:
+    """The sample's Cluster with annotations, one PD, and groups of these sizes, spread over zones or not."""
     found = load([sample_folder()])
     cluster, pd, kv = (next(m for m in found if m["kind"] == kind) for kind in ("Cluster", "PDGroup", "TiKVGroup"))
     cluster["metadata"]["annotations"] = annotations
     pd["spec"]["replicas"] = 1
-    spec = {name: value for name, value in kv["spec"].items() if name != "schedulePolicies"}
+    spec = {name: value for name, value in kv["spec"].items() if spread or name != "schedulePolicies"}
     spec["template"]["spec"]["updateStrategy"] = {"config": "Restart"}
     made = [
         {**kv, "metadata": {"name": name, "namespace": CLUSTER.namespace}, "spec": spec | {"replicas": replicas}}
@@ -47,10 +49,15 @@ def manifests(groups: dict[str, int], **annotations: str) -> list[dict[str, Any]
 
 @dataclass
 class Together:
-    """The most pods that did not serve, and the most stores whose leaders were moved away, at any one moment."""
+    """The most pods that did not serve, and the most stores whose leaders were moved away, at any one moment.
+
+    Attributes:
+        zones: the most zones in which pods did not serve.
+    """
 
     pods: int = 0
     stores: int = 0
+    zones: int = 0
 
 
 @asynccontextmanager
@@ -61,6 +68,14 @@ async def watched(system: System, groups: dict[str, int]) -> AsyncIterator[Toget
         while True:
             serving = [pod for name in groups for pod in system.world.pods(key(name)) if serves(pod)]
             seen.pods = max(seen.pods, sum(groups.values()) - len(serving))
+            down = {
+                tikv.metadata.name: tikv.spec.topology or {}
+                for name in groups
+                for tikv in system.world.tikvs(key(name))
+            }
+            for pod in serving:
+                down.pop(pod.metadata.labels[LABEL_INSTANCE], None)
+            seen.zones = max(seen.zones, len({str(topology) for topology in down.values()}))
             seen.stores = max(seen.stores, sum(store.evicting for store in system.simulation.stores(CLUSTER)))
             await asyncio.sleep(0.05)
 
@@ -76,8 +91,8 @@ def serves(pod: Pod) -> bool:
     return pod.metadata.deletion_timestamp is None and ready_since(pod) is not None
 
 
-async def created(system: System, groups: dict[str, int], **annotations: str) -> None:
-    story = Scenario(system.user, system.world, manifests(groups, **annotations), timeout=120.0)
+async def created(system: System, groups: dict[str, int], *, spread: bool = False, **annotations: str) -> None:
+    story = Scenario(system.user, system.world, manifests(groups, spread=spread, **annotations), timeout=120.0)
     result = await story.play(story.creation())
     assert not result.error, result.error
 
@@ -150,6 +165,30 @@ async def test_a_budget_that_is_raised_in_the_middle_takes_effect_at_once() -> N
         budget = await system.user.get(PodDisruptionBudget, key("kv-tikv-pdb"))
         assert budget.spec is not None
         assert budget.spec.max_unavailable == 3
+
+
+async def test_where_pd_keeps_replicas_apart_a_zone_is_restarted_together_and_then_the_next() -> None:
+    groups = {"kv": 6, "other": 3}
+    world = replace(WORLD, location_labels=("zone",), isolation_level="zone")
+    async with whole_system(DEMO_SETTINGS, world) as system:
+        await created(system, groups, spread=True, **{IN_ZONE: "9"})
+        await asyncio.sleep(60)  # until every region is spread
+        async with watched(system, groups) as together:
+            await restart(system, "kv")
+            await settled(system, groups)
+        assert (together.pods, together.zones) == (2, 1)
+
+
+async def test_where_pd_promises_nothing_a_zone_is_no_excuse() -> None:
+    groups = {"kv": 6}
+    async with whole_system(DEMO_SETTINGS, replace(WORLD, location_labels=("zone",))) as system:
+        await created(system, groups, spread=True, **{IN_ZONE: "9"})
+        watch = Disruptions(system, CLUSTER)
+        async with watched(system, groups) as together:
+            await restart(system, "kv")
+            await settled(system, groups)
+        assert together.pods == 1
+        assert watch.wrong == []
 
 
 async def test_a_store_of_another_group_that_does_not_serve_holds_up_a_restart_until_it_does() -> None:

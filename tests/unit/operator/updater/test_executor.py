@@ -79,12 +79,13 @@ class CountingActor:
         self.actions.append("O")
         self.uu += 1
 
-    def update(self, *, unavailable: bool) -> None:
+    def update(self, *, unavailable: bool) -> bool:
         self.actions.append("U")
         if unavailable:
             assert self.uo
             self.uo -= 1
         self.uu += 1
+        return True
 
     def scale_in_update(self, *, unavailable: bool) -> bool:
         self.actions.append("u")

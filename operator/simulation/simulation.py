@@ -50,7 +50,7 @@ from tikv_operator.simulation.kubelet.provisioner import Disks, Provisioner
 from tikv_operator.simulation.kubelet.scheduler import create_node
 from tikv_operator.simulation.kubelet.tikvconfig import service_of_url
 from tikv_operator.simulation.pd import SimulatedPD
-from tikv_operator.simulation.pd.front import PDFront
+from tikv_operator.simulation.pd.front import PDFront, PodNetwork
 from tikv_operator.simulation.settings import PDOutage, SimulationSettings
 from tikv_operator.simulation.steadyclock import SteadyClock
 from tikv_operator.simulation.troubles import Troubles
@@ -125,7 +125,10 @@ class Simulation:
         launcher = Launcher(
             _World(cache, self._directory, disks), self.settings, self.troubles, tikv=tikv, pd=pd or PDServer
         )
-        self._kubelet = SimulatedKubelet(client, transport, self.settings, self.troubles, self._clock, launcher)
+        network = front if isinstance(front, PodNetwork) else None
+        self._kubelet = SimulatedKubelet(
+            client, transport, self.settings, self.troubles, self._clock, launcher, network
+        )
         provisioner = Provisioner(client, self.settings, self._clock, disks)
         endpoints = PDEndpoints(client, cache, self._directory).controllers() if pd is None else ()
         for kind in _WATCHED:

@@ -1,7 +1,8 @@
-"""The service proxy: finding a service's endpoint, and passing a request on to it.
+"""The proxy of services and pods: finding an address, and passing a request on to it.
 
-`service_target` is pure: it follows the Service to its EndpointSlices and picks the first ready address. `ServiceProxy`
-does the I/O: to a backend in this process, if one is registered for the address, else over HTTP.
+`service_target` is pure: it follows the Service to its EndpointSlices and picks the first ready address; so is `pod_target`,
+which takes the pod's own. `ServiceProxy` does the I/O: to a backend in this process, if one is registered for the address,
+else over HTTP.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from controller_runtime.envtest.answers import Answer, ProxyAnswer, answer_statu
 from controller_runtime.envtest.status import StatusError, bad_request, not_found, service_unavailable
 from controller_runtime.envtest.storage import Json, Storage
 
-__all__ = ["Backend", "ServiceProxy", "service_target"]
+__all__ = ["Backend", "ServiceProxy", "pod_target", "service_target"]
 
 Backend = Callable[[Request], Awaitable[Response]]
 
 _SERVICES: Final = Resource("", "v1", "Service", "services")
+_PODS: Final = Resource("", "v1", "Pod", "pods")
+_HTTP: Final = 80
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5)
 # Headers that belong to one connection, or to this server alone.
 _HOP: Final = frozenset(
@@ -43,10 +46,7 @@ def service_target(storage: Storage, namespace: str, text: str) -> Where:
     Raises:
         StatusError: 404 without such a service, 400 for a port that it lacks, 503 without a ready endpoint.
     """
-    parts = text.split(":")
-    scheme, name, port = {1: ("", text, ""), 2: ("", *parts), 3: tuple(parts)}.get(len(parts), ("", "", ""))
-    if not name or scheme not in ("", "http", "https"):
-        raise bad_request(f"invalid service request {text!r}")
+    scheme, name, port = _split(text, "service")
     service = storage.get(("", "services"), ObjectKey(namespace, name))
     if service is None:
         raise not_found(_SERVICES, name)
@@ -61,6 +61,35 @@ def service_target(storage: Storage, namespace: str, text: str) -> Where:
         if number is not None and address is not None:
             return Where(scheme or "http", address, number)
     raise service_unavailable(f"no endpoints available for service {name!r}")
+
+
+def pod_target(storage: Storage, namespace: str, text: str) -> Where:
+    """Resolve `[scheme:]name[:port]`; without a port it is the first that a container of the pod names, else 80.
+
+    Raises:
+        StatusError: 404 without such a pod, 400 for a port that is no number, 503 while it has no address.
+    """
+    scheme, name, port = _split(text, "pod")
+    pod = storage.get(("", "pods"), ObjectKey(namespace, name))
+    if pod is None:
+        raise not_found(_PODS, name)
+    if port and not port.isdecimal():
+        raise bad_request(f"invalid pod request {text!r}")
+    address = (pod.obj.get("status") or {}).get("podIP")
+    if not address:
+        raise service_unavailable(f"pod {name!r} has no address yet")
+    named = (
+        port["containerPort"] for container in pod.obj["spec"]["containers"] for port in container.get("ports") or []
+    )
+    return Where(scheme or "http", str(address), int(port) if port else next(named, _HTTP))
+
+
+def _split(text: str, what: str) -> tuple[str, str, str]:
+    parts = text.split(":")
+    scheme, name, port = {1: ("", text, ""), 2: ("", *parts), 3: tuple(parts)}.get(len(parts), ("", "", ""))
+    if not name or scheme not in ("", "http", "https"):
+        raise bad_request(f"invalid {what} request {text!r}")
+    return scheme, name, port
 
 
 def _port_of(service: Json, text: str) -> Json | None:
@@ -91,7 +120,7 @@ def _ready_address(endpoints: Json) -> str | None:
 
 
 class ServiceProxy:
-    """Passes requests on to the endpoints of services.
+    """Passes requests on to the endpoints of services, and to pods.
 
     Concurrency: for one event loop. The HTTP session is opened at the first request that needs it; `close` ends it.
     """

@@ -21,7 +21,7 @@ from controller_runtime.envtest.listoptions import ListOptions, read_list_option
 from controller_runtime.envtest.lists import list_page, version_not_reached
 from controller_runtime.envtest.negotiation import Rendering, view_of
 from controller_runtime.envtest.patches import APPLY, read_body
-from controller_runtime.envtest.proxy import service_target
+from controller_runtime.envtest.proxy import pod_target, service_target
 from controller_runtime.envtest.requestoptions import patch_media, write_options, written_answer
 from controller_runtime.envtest.selection import select
 from controller_runtime.envtest.status import (
@@ -220,7 +220,7 @@ class Resources:
                 return answer_json(subresources.read_scale(kind, self._existing(target)))
             case "scale", "PUT" | "PATCH":
                 media = patch_media(call, strategic=False) if method == "PATCH" else None
-                options = write_options(call, params)
+                options = write_options(call, params, apply=media == APPLY)
                 stored = self._existing(target)
                 return answer_json(subresources.write_scale(self._writer, kind, stored, call.body, media, options))
             case "eviction", "POST":
@@ -236,9 +236,10 @@ class Resources:
         raise method_not_allowed(kind.resource)
 
     def _proxy(self, call: Call, target: Target) -> ProxyAnswer:
-        if target.kind.storage != ("", "services"):
+        find = {("", "services"): service_target, ("", "pods"): pod_target}.get(target.kind.storage)
+        if find is None:
             raise not_implemented(f"the proxy of {target.kind.resource.plural}")
-        where = service_target(self._storage, target.namespace, target.name)
+        where = find(self._storage, target.namespace, target.name)
         return ProxyAnswer(scheme=where.scheme, host=where.host, port=where.port, path="/" + target.tail, call=call)
 
 

@@ -27,9 +27,11 @@ from controller_runtime.reconcile import Context, Request, Requeue
 from controller_runtime.source import ChannelSource
 from controller_runtime.workqueue import ExponentialBackoff
 from tikv_operator.common import keys
-from tikv_operator.simulation.kubelet.launch import Launcher, plan_of
+from tikv_operator.simulation.kubelet.launch import Launcher, main_container, plan_of
 from tikv_operator.simulation.kubelet.pods import PodFacts, PodMachine, Stage
+from tikv_operator.simulation.kubelet.processes import TiKVServer
 from tikv_operator.simulation.kubelet.scheduler import Scheduler, claim_keys
+from tikv_operator.simulation.pd.front import Address, PodNetwork
 from tikv_operator.simulation.settings import SimulationSettings
 from tikv_operator.simulation.steadyclock import look_again_at
 from tikv_operator.simulation.troubles import Troubles
@@ -52,6 +54,7 @@ class _Running:
     claims: tuple[ObjectKey, ...]
     configs: tuple[ObjectKey, ...]
     written: bytes = b""
+    status: Address | None = None
 
 
 class SimulatedKubelet:
@@ -60,6 +63,7 @@ class SimulatedKubelet:
     Args:
         client: cached for pods, claims, config maps, nodes and volumes.
         launcher: makes the process of a pod's main container.
+        network: where TiKVs answer under their status addresses; None: they can't be dialled.
     """
 
     def __init__(
@@ -70,8 +74,10 @@ class SimulatedKubelet:
         troubles: Troubles,
         clock: Clock,
         launcher: Launcher,
+        network: PodNetwork | None = None,
     ) -> None:
         self._client = client
+        self._network = network
         self._settings = settings
         self._troubles = troubles
         self._clock = clock
@@ -121,6 +127,8 @@ class SimulatedKubelet:
         running = self._pods.get(request.key)
         if running is not None and (pod is None or pod.metadata.uid != running.uid):
             running.machine.abandon(self._clock.now())
+            if self._network is not None and running.status is not None:
+                self._network.stop_listening(running.status)
             del self._pods[request.key]
             running = None
         if pod is None or (pod.status is not None and pod.status.phase in ("Succeeded", "Failed")):
@@ -157,7 +165,12 @@ class SimulatedKubelet:
             self._settings,
             now=self._clock.now(),
         )
-        return _Running(pod.metadata.uid, _group_of(pod), node, machine, claims, tuple(_config_keys(pod)))
+        running = _Running(pod.metadata.uid, _group_of(pod), node, machine, claims, tuple(_config_keys(pod)))
+        ports = {port.name: port.container_port for port in main_container(pod).ports or []}
+        if self._network is not None and isinstance(machine.process, TiKVServer) and "status" in ports:
+            running.status = Address(machine.plan.pod_ip, ports["status"])
+            self._network.listen(running.status, machine.process.status.answer)
+        return running
 
     async def _advance(self, pod: Pod, running: _Running) -> Requeue | None:
         machine = running.machine

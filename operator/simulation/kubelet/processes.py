@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from tikv_operator.simulation.kubelet.statusapi import StatusAPI
 from tikv_operator.simulation.kubelet.tikvconfig import ConfigUnusable, TiKVConfig, parse_tikv_config
 from tikv_operator.simulation.pd import Registration, RegistrationRefused, SimulatedPD
 from tikv_operator.simulation.settings import SimulationSettings
@@ -116,6 +117,7 @@ class TiKVServer:
         self.failure = ""
         self._version = version
         self._read_config = read_config
+        self.status = StatusAPI(read_config)
         self._open_disk = open_disk
         self._find_pd = find_pd
         self._settings = settings
@@ -132,6 +134,7 @@ class TiKVServer:
     def start(self, now: float) -> None:
         self.failure = ""
         self._pd = None
+        self.status.start()
         try:
             self._config = parse_tikv_config(self._read_config())
         except ConfigUnusable as error:
@@ -158,6 +161,7 @@ class TiKVServer:
 
     def stop(self, now: float) -> None:
         self._disconnect(now)
+        self.status.stop()
         self._config = None
 
     def leaders(self, now: float) -> int | None:

@@ -12,14 +12,14 @@ import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Protocol, Self, final
+from typing import Final, Protocol, Self, final, runtime_checkable
 
 from aiohttp import web
 
 from controller_runtime.client import Request, Response
 from tikv_operator.simulation.pd.http import Answer
 
-__all__ = ["Address", "InProcessFront", "LoopbackFront", "PDFront", "PDHandler", "ServiceProxy"]
+__all__ = ["Address", "InProcessFront", "LoopbackFront", "PDFront", "PDHandler", "PodNetwork", "ServiceProxy"]
 
 PDHandler = Callable[[str, str, Sequence[tuple[str, str]], bytes], Answer]
 """Method, quoted path, query and body to status and body."""
@@ -48,6 +48,17 @@ class PDFront(Protocol):
 
     async def close(self, address: Address) -> None:
         """Give up an address. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class PodNetwork(Protocol):
+    """Pods that answer under their own addresses: a front has it if addresses that are invented can be dialled."""
+
+    def listen(self, address: Address, handler: PDHandler) -> None: ...
+
+    def stop_listening(self, address: Address) -> None:
+        """Idempotent."""
         ...
 
 
@@ -100,16 +111,25 @@ class InProcessFront:
         self._numbers = itertools.count(1)
 
     async def open(self, handler: PDHandler) -> Address:
+        number = next(self._numbers)
+        address = Address(f"10.255.{number // 250}.{number % 250 + 1}", _PORT)
+        self.listen(address, handler)
+        return address
+
+    async def close(self, address: Address) -> None:
+        self.stop_listening(address)
+
+    def listen(self, address: Address, handler: PDHandler) -> None:
+        """See `PodNetwork`."""
+
         async def serve(request: Request) -> Response:
             status, body = handler(request.method, request.path, request.params, request.body or b"")
             return Response(status, {"content-type": _content_type(body)}, body)
 
-        number = next(self._numbers)
-        address = Address(f"10.255.{number // 250}.{number % 250 + 1}", _PORT)
         self._proxy.add_backend(address.host, address.port, serve)
-        return address
 
-    async def close(self, address: Address) -> None:
+    def stop_listening(self, address: Address) -> None:
+        """See `PodNetwork`."""
         self._proxy.remove_backend(address.host, address.port)
 
 

@@ -5,7 +5,7 @@ Concurrency: for one event loop. A call that fails forgets who leads, so that th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, final
 from urllib.parse import urlsplit
@@ -56,12 +56,15 @@ class PDConnection:
     """See the module docstring. An async context manager.
 
     Args:
-        urls: client URLs of some of the servers, to begin with.
+        urls: returns client URLs of some of the servers.
         credentials: for https.
     """
 
-    def __init__(self, urls: Sequence[str], *, credentials: grpc.ChannelCredentials | None = None) -> None:
-        self._urls = list(urls)
+    def __init__(
+        self, urls: Callable[[], Sequence[str]], *, credentials: grpc.ChannelCredentials | None = None
+    ) -> None:
+        self._given = urls
+        self._learned: list[str] = []
         self._credentials = credentials
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._leader = ""
@@ -112,7 +115,7 @@ class PDConnection:
         if self._leader:
             return self.cluster_id
         failure = PDCallFailed("no PD server is known")
-        for url in list(self._urls):
+        for url in dict.fromkeys((*self._learned, *self._given())):
             try:
                 members = await self._ask(url, "GetMembers", rpc.GetMembersRequest(), rpc.GetMembersResponse)
             except PDCallFailed as error:
@@ -123,8 +126,7 @@ class PDConnection:
                 continue
             self.cluster_id = members.header.cluster_id
             self._leader = members.leader.client_urls[0]
-            known = [member.client_urls[0] for member in members.members if member.client_urls]
-            self._urls = list(dict.fromkeys((*known, *self._urls)))
+            self._learned = [member.client_urls[0] for member in members.members if member.client_urls]
             return self.cluster_id
         raise failure
 

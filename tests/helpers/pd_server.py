@@ -21,7 +21,7 @@ import shutil
 import signal
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,13 +30,14 @@ from types import TracebackType
 from typing import Any, Final, Self, final
 
 import grpc
+import tomlkit
 
 from controller_runtime.envtest.binaryprocess import Component, ProcessGroup, find_binary
 from helpers.certificates import Authority
 from tikv_operator.pdclient import PDClient, PDError, PDRequester, requester_for
 from tikv_operator.pdclient.tls import TLSMaterial, client_context
 
-__all__ = ["PDServer", "PDServerFailed", "PDServers"]
+__all__ = ["ENVIRONMENT", "HASTE", "PDServer", "PDServerFailed", "PDServers", "free_host"]
 
 CLIENT_PORT: Final = 2379
 PEER_PORT: Final = 2380
@@ -46,24 +47,21 @@ _START_TIMEOUT: Final = 30.0
 _POLL: Final = 0.05
 _LOG_LINES: Final = 8
 
-_CONFIG: Final = """\
-lease = 1
-tick-interval = "100ms"
-election-interval = "600ms"
+HASTE: Final[Mapping[str, Any]] = {
+    "lease": 1,
+    "tick-interval": "100ms",
+    "election-interval": "600ms",
+    "schedule": {
+        "leader-schedule-limit": 64,
+        "region-schedule-limit": 2048,
+        "replica-schedule-limit": 512,
+        "max-merge-region-size": 0,
+    },
+}
+"""Configuration for elections and schedulers in a hurry: what takes minutes in production takes seconds."""
 
-[replication]
-max-replicas = 3
-location-labels = ["zone", "host"]
-
-[schedule]
-leader-schedule-limit = 64
-region-schedule-limit = 2048
-replica-schedule-limit = 512
-max-merge-region-size = 0
-"""
-"""Elections and schedulers in a hurry: what takes minutes in production takes seconds."""
-
-_ENVIRONMENT: Final = {"GODEBUG": "httpmuxgo121=1"}  # PD registers routes that Go's newer mux refuses
+ENVIRONMENT: Final[Mapping[str, str]] = {"GODEBUG": "httpmuxgo121=1"}
+"""PD registers routes that the router of newer Go refuses."""
 
 
 class PDServerFailed(Exception):
@@ -111,7 +109,7 @@ class PDServer:
         """Start the process; it needs a moment until it serves. Data that is there is used again."""
         if not self.running:
             self._arguments += arguments
-            self._process = self._processes.start(self._command, *self._arguments, environment=_ENVIRONMENT)
+            self._process = self._processes.start(self._command, *self._arguments, environment=ENVIRONMENT)
 
     def rejoin(self, url: str) -> None:
         """Start it as a new server would be started that joins the one at a URL."""
@@ -176,7 +174,10 @@ class PDServers:
     def __init__(self, *, count: int = 1, authority: Authority | None = None, max_replicas: int = 3) -> None:
         self._count = count
         self._authority = authority
-        self._config = _CONFIG.replace("max-replicas = 3", f"max-replicas = {max_replicas}")
+        self._config = {
+            **HASTE,
+            "replication": {"max-replicas": max_replicas, "location-labels": ["zone", "host"]},
+        }
         self._stack = AsyncExitStack()
         self._processes = ProcessGroup()
         self._servers: dict[str, PDServer] = {}
@@ -184,7 +185,7 @@ class PDServers:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             stack.enter_context(self._processes)
-            (self._processes.folder / "config.toml").write_text(self._config)
+            (self._processes.folder / "config.toml").write_text(tomlkit.dumps(self._config))
             first = [self._make(f"pd-{number}") for number in range(self._count)]
             cluster = ",".join(f"{server.name}={server.peer_url}" for server in first)
             for server in first:
@@ -294,7 +295,7 @@ class PDServers:
         return self._sign("client")
 
     def _make(self, name: str) -> PDServer:
-        host = _free_host()
+        host = free_host()
         arguments = [f"--config={self._processes.folder / 'config.toml'}"]
         identity = self._sign(name, host, "127.0.0.1")  # which is where its peers see its connections come from
         if identity is not None:
@@ -315,7 +316,7 @@ class PDServers:
         return identity
 
 
-def _free_host() -> str:
+def free_host() -> str:
     """A loopback address on which nobody uses PD's ports: all of 127.0.0.0/8 is this machine."""
     while True:
         host = f"127.{random.randrange(1, 255)}.{random.randrange(1, 255)}.{random.randrange(2, 255)}"

@@ -1,6 +1,6 @@
 """Stores for a real PD: they register, send heartbeats of themselves and their regions, and do what PD's operators ask.
 
-    async with HeartbeatStores(pd.client_urls, regions=12) as stores:
+    async with HeartbeatStores(lambda: pd.client_urls, regions=12) as stores:
         first = stores.start("tikv-0:20160")
         await first.registered()
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -84,13 +84,17 @@ class HeartbeatStores:
     """See the module docstring. An async context manager.
 
     Args:
-        urls: client URLs of some of PD's servers.
+        urls: returns client URLs of some of PD's servers.
         regions: how many there are.
         credentials: for https.
     """
 
     def __init__(
-        self, urls: Sequence[str], *, regions: int = 12, credentials: grpc.ChannelCredentials | None = None
+        self,
+        urls: Callable[[], Sequence[str]],
+        *,
+        regions: int = 12,
+        credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
         self._pd = PDConnection(urls, credentials=credentials)
         self._count = regions

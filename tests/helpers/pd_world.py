@@ -12,6 +12,7 @@ Concurrency: for one event loop. Leaving the context ends all processes.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -38,7 +39,7 @@ from tikv_operator.demo.world import World
 from tikv_operator.pdclient import PDClient, PDError, Store, StoreState
 from tikv_operator.simulation import LoopbackFront, Simulation, SimulationSettings
 
-__all__ = ["CLUSTER", "GROUP", "OperatorProcess", "RealWorld", "StoreWatch", "real_world"]
+__all__ = ["CLUSTER", "GROUP", "OperatorProcess", "RealWorld", "StoreWatch", "real_world", "tikv_group"]
 
 CLUSTER: Final = ObjectKey("default", "basic")
 GROUP: Final = ObjectKey("default", "kv")
@@ -63,9 +64,15 @@ backoff_max = 2.0
 
 
 class OperatorProcess:
-    """`tikv-operator run`, which can be killed and started again."""
+    """`tikv-operator run`, which can be killed and started again.
 
-    def __init__(self, folder: Path, kubeconfig: Path) -> None:
+    Args:
+        folder: for its log and settings.
+        command: what runs the command line; by default the operator itself.
+    """
+
+    def __init__(self, folder: Path, kubeconfig: Path, command: Sequence[str] = ("-m", "tikv_operator")) -> None:
+        self._command = command
         self._log = folder / "operator.log"
         self._settings = folder / "settings.toml"
         self._settings.write_text(_SETTINGS)
@@ -73,11 +80,12 @@ class OperatorProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "tikv_operator", "run", "--no-leader-elect", "--pd-access=direct"]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, *self._command, "run", "--no-leader-elect", "--pd-access=direct"]
         options = ["--metrics-bind-address=0", "--health-probe-bind-address=0", "--log-format=json"]
         files = [f"--kubeconfig={self._kubeconfig}", f"--settings={self._settings}"]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen([*command, *options, *files], stdout=log, stderr=log)
+            self._process = subprocess.Popen([*command, *options, *files], stdout=log, stderr=log, env=environment)
 
     def kill(self) -> None:
         """As `kill -9` does. Idempotent."""
@@ -166,7 +174,7 @@ class RealWorld:
         await self.user.create(Cluster(metadata=ObjectMeta(name=CLUSTER.name, namespace=CLUSTER.namespace)))
         url = self.pd.client_urls[0]
         await self.user.patch(Cluster, CLUSTER, merge_patch({"status": {"pd": url, "id": ""}}), subresource="status")
-        await self.user.apply(_group(replicas, version))
+        await self.user.apply(tikv_group(replicas, version))
         await self.settled(replicas)
 
     async def change(self, spec: dict[str, Any]) -> None:
@@ -233,7 +241,7 @@ async def real_world(folder: Path) -> AsyncIterator[RealWorld]:
         cluster = await stack.enter_async_context(BinaryCluster(crds=crds, controller_manager=True))
         pd = await stack.enter_async_context(PDServers(count=3))
         await pd.wait_for_leader()
-        stores = await stack.enter_async_context(HeartbeatStores(pd.client_urls, regions=_REGIONS))
+        stores = await stack.enter_async_context(HeartbeatStores(lambda: pd.client_urls, regions=_REGIONS))
         start = await stack.enter_async_context(background_tasks())
         front = await stack.enter_async_context(LoopbackFront())
         log = RecordingLog()
@@ -269,7 +277,7 @@ async def _lift_limits(pd: PDServers) -> None:
         await asyncio.sleep(2.0)
 
 
-def _group(replicas: int, version: str) -> dict[str, Any]:
+def tikv_group(replicas: int, version: str) -> dict[str, Any]:
     zones = [{"topology": {"topology.kubernetes.io/zone": zone}} for zone in "abc"]
     return {
         "apiVersion": TiKVGroup.resource.api_version,

@@ -17,5 +17,5 @@ class TestRealPD(PDContract):
     async def pd(self) -> AsyncIterator[PDUnderTest]:
         async with PDServers(count=3) as servers:
             await servers.wait_for_leader()
-            async with HeartbeatStores(servers.client_urls, regions=REGIONS) as stores:
+            async with HeartbeatStores(lambda: servers.client_urls, regions=REGIONS) as stores:
                 yield RealPDServers(servers, stores)

@@ -83,7 +83,7 @@ async def test_with_tls_nobody_is_served_without_a_certificate() -> None:
     authority = Authority()
     async with PDServers(count=3, authority=authority) as pd:
         await pd.wait_for_leader()
-        async with HeartbeatStores(pd.client_urls, credentials=pd.credentials) as stores:
+        async with HeartbeatStores(lambda: pd.client_urls, credentials=pd.credentials) as stores:
             store = stores.start("tikv-0:20160")
             number = await store.registered()
             assert [found.id for found in await pd.client.stores()] == [str(number)]

@@ -156,6 +156,14 @@ class ManagedWorld:
         finally:
             await requester.close()
 
+    async def annotate_pd(self, annotations: dict[str, str]) -> None:
+        """Set annotations of the PD group."""
+        await self.user.patch(PDGroup, PD_GROUP, merge_patch({"metadata": {"annotations": annotations}}))
+
+    async def member_names(self) -> set[str]:
+        members = await self.members()
+        return {member.name for member in members.members} if members is not None else set()
+
     async def leader(self) -> str:
         """Wait for a leader and return its name."""
         async with asyncio.timeout(_TIMEOUT):

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
+import time
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -83,6 +85,10 @@ class PDPods:
         """Kill a server as `kill -9` does; its kubelet will start it again."""
         self.servers[name].kill()
 
+    def lose_data(self, name: str) -> None:
+        """Kill a server and empty its volume."""
+        self.servers[name].lose_data()
+
     # -- for the servers
 
     def address_of(self, host: str) -> str:
@@ -130,6 +136,7 @@ class ProcessPD:
         self._read_config = read_config
         self._open_disk = open_disk
         self._process: Component | None = None
+        self._data = Path()
 
     def start(self, now: float) -> None:
         self.failure, self.healthy = "", False
@@ -142,7 +149,8 @@ class ProcessPD:
         host = urlsplit(config.client_url).hostname or ""
         self.service = host.partition(".")[2].replace("-pd-peer", "-pd")
         disk, _ = self._open_disk(config.data_dir)
-        tree = self._localized(tomllib.loads(text), config, self._pods.data_of(disk))
+        self._data = self._pods.data_of(disk)
+        tree = self._localized(tomllib.loads(text), config)
         if tree.get("join") == "":
             self.failure = "nobody to join"
             return
@@ -181,10 +189,16 @@ class ProcessPD:
         if self._process is not None and self._process.exit_code is None:
             os.kill(self._process.pid, signal.SIGKILL)
 
-    def _localized(self, tree: dict[str, Any], config: PDConfigFile, data: Path) -> dict[str, Any]:
+    def lose_data(self) -> None:
+        self.kill()
+        while self._process is not None and self._process.exit_code is None:
+            time.sleep(0.001)  # the kernel's own time
+        shutil.rmtree(self._data)
+
+    def _localized(self, tree: dict[str, Any], config: PDConfigFile) -> dict[str, Any]:
         """The configuration as it can work on this machine."""
         own = self._pods.address_of(urlsplit(config.client_url).hostname or "")
-        found: dict[str, Any] = {**HASTE, **tree, "data-dir": str(data)}
+        found: dict[str, Any] = {**HASTE, **tree, "data-dir": str(self._data)}
         for key in ("advertise-client-urls", "advertise-peer-urls", "initial-cluster"):
             if found.get(key):
                 found[key] = _HOST.sub(lambda match: self._pods.address_of(match[0]), str(found[key]))

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from helpers.pd_managed import managed_world
+from tikv_operator.common.keys import ANNOTATION_REPLACE_FAILED_MEMBERS
 
 
 async def test_a_cluster_comes_up_from_nothing_and_its_pd_is_rolled_and_scaled(tmp_path: Path) -> None:
@@ -41,3 +42,21 @@ async def test_whoever_is_killed_during_a_roll_pd_is_the_same_afterwards(tmp_pat
         assert world.watch.sizes == [3]
         assert len(world.watch.cluster_ids) == 1
         assert await world.store_states() == ["Up"] * 3
+
+
+async def test_a_server_that_lost_its_data_is_replaced_by_a_new_member_if_that_is_wanted(tmp_path: Path) -> None:
+    async with managed_world(tmp_path) as world:
+        await world.create(pds=3, tikvs=1)
+        await world.annotate_pd({ANNOTATION_REPLACE_FAILED_MEMBERS: "2"})
+        before = await world.member_names()
+        leader = await world.leader()
+        lost = next(name for name in sorted(before) if name != leader)
+        world.pods.lose_data(lost)
+
+        async def not_replaced() -> str:
+            return f"{lost} is still a member" if lost in await world.member_names() else ""
+
+        await world.until(not_replaced)
+        await world.settled(3, 1)
+        assert len(await world.member_names() & before) == 2
+        assert len(world.watch.cluster_ids) == 1

@@ -33,7 +33,16 @@ from controller_runtime.envtest.mergetypes import MergeType
 from controller_runtime.envtest.status import Cause, StatusError
 from controller_runtime.envtest.storage import Json
 
-__all__ = ["Manager", "Managers", "apply", "before_first_apply", "decode_managers", "encode_managers", "own_changes"]
+__all__ = [
+    "Manager",
+    "Managers",
+    "apply",
+    "before_first_apply",
+    "conflict_with",
+    "decode_managers",
+    "encode_managers",
+    "own_changes",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +188,7 @@ def apply(
         (manager, path) for manager, owned in others.items() for path in changed if contains(owned.fields, path)
     ]
     if not force and not all(contains(forgiven or {}, path) for _, path in conflicts):
-        raise _conflict(conflicts)
+        raise conflict_with(conflicts)
     result: Managers = {}
     for manager, owned in others.items():
         rest = minus(minus(owned.fields, changed), difference.removed)
@@ -306,8 +315,11 @@ def _without(value: Any, doomed: Json, shape: MergeType) -> Any:
     return value
 
 
-def _conflict(conflicts: list[tuple[Manager, Path]]) -> StatusError:
-    """The managers in the order of their names; the fields as a set of paths is walked, members before what is below."""
+def conflict_with(conflicts: list[tuple[Manager, Path]]) -> StatusError:
+    """What answers an apply that would change fields of others.
+
+    The managers come in the order of their names; the fields as a set of paths is walked, members before what is below.
+    """
     by_manager: dict[Manager, FieldSet] = {}
     for manager, path in conflicts:
         by_manager[manager] = plus(by_manager.get(manager, {}), [path])

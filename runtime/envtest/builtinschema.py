@@ -58,7 +58,8 @@ _SETS: Final = {("ObjectMeta", "finalizers"), ("NodeSpec", "podCIDRs")}
 _ATOMIC: Final = {
     "ConfigMapKeySelector", "EndpointAddress", "LabelSelector", "LocalObjectReference", "NodeSelector",
     "NodeSelectorTerm", "ObjectFieldSelector", "ObjectReference", "ResourceFieldSelector", "ScopedResourceSelectorRequirement",
-    "SecretKeySelector", "SecretReference", "TypedLocalObjectReference", "FileKeySelector", "TopologySelectorTerm",
+    "OwnerReference", "SecretKeySelector",
+    "SecretReference", "TypedLocalObjectReference", "FileKeySelector", "TopologySelectorTerm",
 }  # fmt: skip
 _ATOMIC_FIELDS: Final = {("ServiceSpec", "selector"), ("PodSpec", "nodeSelector")}
 

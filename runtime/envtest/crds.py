@@ -6,6 +6,7 @@ of kinds in step; `CustomStrategy` is how the objects of a defined kind are prun
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from controller_runtime.api.k8s import CustomResourceDefinition
@@ -18,6 +19,7 @@ from controller_runtime.envtest.celrules import check_rules
 from controller_runtime.envtest.collector import CRD_FINALIZER, CRDS
 from controller_runtime.envtest.jsonpath import JsonPathError
 from controller_runtime.envtest.kinds import Kind, Kinds, ScalePaths
+from controller_runtime.envtest.parts import copied
 from controller_runtime.envtest.schema import Node, SchemaProblem, compile_schema, prune, set_defaults
 from controller_runtime.envtest.selection import field_at
 from controller_runtime.envtest.status import Cause
@@ -156,19 +158,29 @@ class CustomKinds:
             if after is None:
                 self._storage.drop((before.obj["spec"]["group"], names["plural"]))
         if after is not None:
-            for kind in custom_kinds(after.obj):
+            spec = after.obj["spec"]
+            in_use = bool(self._storage.table((spec["group"], spec["names"]["plural"])).objects)
+            for kind in custom_kinds(after.obj, in_use=in_use):
                 self._kinds.add(kind)
                 self._storage.table(kind.storage)  # its history begins now
 
 
-def custom_kinds(crd: Json) -> list[Kind]:
-    """The kinds that a definition defines, one for each served version."""
+def custom_kinds(crd: Json, *, in_use: bool = False) -> list[Kind]:
+    """The kinds that a definition defines, one for each served version.
+
+    Args:
+        in_use: there are objects from before, which are read with the defaults of today.
+    """
     spec: Json = crd["spec"]
     stored_version = next(version["name"] for version in spec["versions"] if version.get("storage"))
-    return [_custom_kind(spec, version, stored_version) for version in spec["versions"] if version.get("served")]
+    return [
+        _custom_kind(spec, version, stored_version, in_use=in_use)
+        for version in spec["versions"]
+        if version.get("served")
+    ]
 
 
-def _custom_kind(spec: Json, version: Json, stored_version: str) -> Kind:
+def _custom_kind(spec: Json, version: Json, stored_version: str, *, in_use: bool) -> Kind:
     names, group = spec["names"], spec["group"]
     resource = Resource(
         group, version["name"], names["kind"], names["plural"], namespaced=spec["scope"] == "Namespaced"
@@ -176,17 +188,22 @@ def _custom_kind(spec: Json, version: Json, stored_version: str) -> Kind:
     schema: Json = version["schema"]["openAPIV3Schema"]
     subresources: Json = version.get("subresources") or {}
 
-    def in_version(name: str) -> Any:
+    node, scale = compile_schema(schema), _scale(subresources.get("scale"))
+
+    def in_version(name: str, *, defaults: bool = False) -> Any:
         def convert(obj: Json) -> Json:
-            return {**obj, "apiVersion": f"{group}/{name}"}
+            converted = {**(copied(obj) if defaults else obj), "apiVersion": f"{group}/{name}"}
+            if defaults:
+                set_defaults(node, converted)
+            return converted
 
         return convert
 
     conversions: Json = {}
     if version["name"] != stored_version:
-        conversions = {"to_storage": in_version(stored_version), "from_storage": in_version(version["name"])}
-    elif len(spec["versions"]) > 1:
-        conversions = {"from_storage": in_version(version["name"])}
+        conversions["to_storage"] = in_version(stored_version)
+    if len(spec["versions"]) > 1 or (in_use and node.has_defaults):
+        conversions["from_storage"] = in_version(version["name"], defaults=node.has_defaults)
     return Kind(
         resource=resource,
         singular=names["singular"],
@@ -196,8 +213,8 @@ def _custom_kind(spec: Json, version: Json, stored_version: str) -> Kind:
         subresources=frozenset(name for name in ("status", "scale") if name in subresources),
         generation=True,
         unconditional_update=False,
-        strategy=CustomStrategy(compile_schema(schema)),
-        scale=_scale(subresources.get("scale")),
+        strategy=CustomStrategy(node, scale),
+        scale=scale,
         fields={path: field_at(path) for path in _selectable(version)},
         columns=custom_columns(version.get("additionalPrinterColumns") or []),
         read_schema=lambda: _published(schema),
@@ -233,8 +250,9 @@ def _published(schema: Json) -> Json:
 class CustomStrategy:
     """How the objects of a custom kind are brought into shape and checked, by their schema alone."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, scale: ScalePaths | None = None) -> None:
         self._node = node
+        self._scale = scale
 
     def prune(self, obj: Json) -> list[str]:
         unknown: list[str] = []
@@ -247,6 +265,9 @@ class CustomStrategy:
     def validate(self, obj: Json, old: Json | None, subresource: str) -> list[Cause]:
         causes: list[Cause] = []
         validate(self._node, obj, MISSING if old is None else old, "", causes, root=True)
+        return [*self._with_rules(obj, old, causes), *_check_replicas(self._scale, obj)]
+
+    def _with_rules(self, obj: Json, old: Json | None, causes: list[Cause]) -> list[Cause]:
         if any(cause.reason in _BLOCKING for cause in causes):
             if self._node.has_rules:
                 message = (
@@ -257,6 +278,16 @@ class CustomStrategy:
             return causes
         check_rules(self._node, _visible(obj), None if old is None else _visible(old), "", causes)
         return causes
+
+
+def _check_replicas(scale: ScalePaths | None, obj: Json) -> Iterator[Cause]:
+    """The numbers of a scale cannot be negative, whatever the schema allows."""
+    for path in () if scale is None else (scale.spec, scale.status):
+        value: Any = obj
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, int) and value < 0:
+            yield Cause("." + ".".join(path), f"Invalid value: {value}: should be a non-negative integer")
 
 
 def _visible(obj: Json) -> Json:

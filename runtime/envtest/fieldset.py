@@ -136,7 +136,7 @@ def applied_fields(value: Any, shape: MergeType) -> FieldSet:
                 fields[f"f:{name}"] = below
     elif isinstance(value, list) and shape.merge in ("set", "map"):
         for item in value:
-            below = applied_fields(item, shape.item) if isinstance(item, dict) else {}
+            below = applied_fields(item, shape.item) if isinstance(item, dict) and shape.item.merge != "atomic" else {}
             fields[element_of(shape, item)] = {_MEMBER: {}, **below} if below else {}
     return fields
 

@@ -33,8 +33,11 @@ def accepted(accept: str) -> list[tuple[str, dict[str, str]]]:
     return found
 
 
-def view_of(accept: str) -> View:
+def view_of(accept: str, *, built_in: bool = False) -> View:
     """Choose the first form asked for that the server has.
+
+    Args:
+        built_in: whether it is for a built-in kind, whose refusals are worded by another part of a real server.
 
     Raises:
         StatusError: 406, if it has none of them.
@@ -52,7 +55,7 @@ def view_of(accept: str) -> View:
                 return "table"
             if form in ("PartialObjectMetadata", "PartialObjectMetadataList"):
                 return "metadata"
-    raise not_acceptable(accept)
+    raise not_acceptable(routed=built_in and not any(media in _JSON for media, _ in accepted(accept)))
 
 
 @final

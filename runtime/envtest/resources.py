@@ -106,7 +106,7 @@ class Resources:
         raise method_not_allowed(target.kind.resource)
 
     def _rendering(self, call: Call, target: Target, params: Mapping[str, str]) -> Rendering:
-        view = view_of(call.headers.get("accept", ""))
+        view = view_of(call.headers.get("accept", ""), built_in=target.kind.strategic)
         return Rendering(target.kind, view, include=params.get("includeObject", ""), now=self._clock.now())
 
     def _get(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
@@ -171,14 +171,14 @@ class Resources:
         if target.kind.resource.namespaced and not target.namespace:
             raise method_not_allowed(target.kind.resource)
         options = write_options(call, params)
-        body = read_body(call.body, call.headers.get("content-type", ""))
+        body = read_body(call.body, call.headers.get("content-type", ""), target.kind.resource.kind)
         stored = self._writer.create(target.kind, target.namespace, body, options)
         return written_answer(201, rendering.one(stored), options)
 
     def _update(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
         rendering = self._rendering(call, target, params)
         options = write_options(call, params)
-        body = read_body(call.body, call.headers.get("content-type", ""))
+        body = read_body(call.body, call.headers.get("content-type", ""), target.kind.resource.kind)
         written = self._writer.update(target.kind, target.key, body, options, target.subresource)
         return written_answer(201 if written.created else 200, rendering.one(written.stored), options)
 

@@ -226,9 +226,12 @@ def method_not_allowed(resource: Resource | None = None) -> StatusError:
     return StatusError(405, "MethodNotAllowed", message, details=details)
 
 
-def not_acceptable(accept: str) -> StatusError:
-    message = f"only the following media types are accepted: application/json (asked for: {accept})"
-    return StatusError(406, "NotAcceptable", message)
+def not_acceptable(*, routed: bool = False) -> StatusError:
+    """For a form that nobody writes; `routed` resources have a library in front of them with words of its own."""
+    media = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+    if routed:
+        return StatusError(406, "NotAcceptable", f"406: Not Acceptable\n\nAvailable representations: {media}")
+    return StatusError(406, "NotAcceptable", f"only the following media types are accepted: {media}")
 
 
 def unsupported_media_type(allowed: Sequence[str]) -> StatusError:

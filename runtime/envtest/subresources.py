@@ -6,24 +6,29 @@ code for one event loop.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 
 from controller_runtime.api.resource import ObjectKey, Resource
-from controller_runtime.envtest.checks import WriteOptions
+from controller_runtime.envtest.apply import conflict_with, decode_managers
+from controller_runtime.envtest.checks import WriteOptions, check_url
 from controller_runtime.envtest.deletes import DeleteOptions, Deleter, read_delete_options
+from controller_runtime.envtest.fieldset import contains
 from controller_runtime.envtest.kinds import Kind
 from controller_runtime.envtest.patches import APPLY, patched, read_yaml
+from controller_runtime.envtest.shapes import check_applied_shape
 from controller_runtime.envtest.status import (
     Cause,
     StatusError,
     bad_request,
     conflict,
+    go_type,
     invalid,
     not_found,
-    not_implemented,
     too_many_requests,
+    unprocessable_patch,
 )
 from controller_runtime.envtest.storage import Json, Storage, Stored
 from controller_runtime.envtest.writes import Writer
@@ -31,6 +36,7 @@ from controller_runtime.envtest.writes import Writer
 __all__ = ["bind", "evict", "finalize_namespace", "read_scale", "write_scale"]
 
 _SCALE: Final = Resource("autoscaling", "v1", "Scale", "scales")
+_SCALE_KIND: Final = Kind(resource=_SCALE)
 
 
 def _value(obj: Any, path: tuple[str, ...]) -> Any:
@@ -66,26 +72,28 @@ def read_scale(kind: Kind, stored: Stored) -> Json:
 def write_scale(
     writer: Writer, kind: Kind, stored: Stored, body: bytes, media: str | None, options: WriteOptions
 ) -> Json:
-    """Set an object's replicas by a PUT (`media` None) or a patch of its Scale; return the new Scale."""
+    """Set an object's replicas by a PUT (`media` None), a patch or an apply of its Scale; return the new Scale.
+
+    Raises:
+        StatusError: it was refused.
+    """
     scale = read_scale(kind, stored)
-    if media is None:
-        wanted = read_yaml(body)
-    elif media == APPLY:
-        raise not_implemented("server-side apply to the scale subresource")
-    else:
-        wanted = patched(orjson.loads(orjson.dumps(scale)), body, media, None)
+    if media == APPLY:
+        return _apply_scale(kind, stored, scale, read_yaml(body), options)
+    wanted = read_yaml(body) if media is None else patched(orjson.loads(orjson.dumps(scale)), body, media, None)
     if not isinstance(wanted, dict) or not isinstance(wanted.get("spec", {}), dict):
         raise bad_request("the body must be a Scale of autoscaling/v1")
+    if (wanted.get("apiVersion", "autoscaling/v1"), wanted.get("kind", "Scale")) != ("autoscaling/v1", "Scale"):
+        raise bad_request("no kind is registered for the type v1.Scale in scheme")
+    check_url(stored.key, wanted.get("metadata") or {})
     version = _value(wanted, ("metadata", "resourceVersion"))
     if version and version != stored.metadata["resourceVersion"]:
         raise conflict(kind.resource, stored.key.name)
     replicas = _value(wanted, ("spec", "replicas"))
     replicas = 0 if replicas is None else replicas
     if not isinstance(replicas, int) or isinstance(replicas, bool):
-        raise bad_request("spec.replicas must be an integer")
-    if replicas < 0:
-        message = f"Invalid value: {replicas}: must be greater than or equal to 0"
-        raise invalid(_SCALE, stored.key.name, [Cause("spec.replicas", message)])
+        why = f"json: cannot unmarshal {go_type(replicas)} into Go struct field ScaleSpec.spec.replicas of type int32"
+        raise bad_request(why) if media is None else unprocessable_patch(wanted, why)
     obj = kind.from_storage(stored.copy())
     node: Json = obj
     paths = kind.scale
@@ -93,7 +101,29 @@ def write_scale(
     for name in paths.spec[:-1]:
         node = node.setdefault(name, {})
     node[paths.spec[-1]] = replicas
-    return read_scale(kind, writer.update(kind, stored.key, obj, options).stored)
+    return read_scale(kind, writer.update(kind, stored.key, obj, options, "scale").stored)
+
+
+def _apply_scale(kind: Kind, stored: Stored, scale: Json, config: Any, options: WriteOptions) -> Json:
+    """Apply a Scale as kube-apiserver does it for custom resources: it tells conflicts, and fails to store a change."""
+    config = check_applied_shape(_SCALE_KIND, config)
+    check_url(stored.key, {"name": stored.key.name, **config["metadata"]})
+    if _value(config, ("spec", "replicas")) is None:
+        return scale
+    paths = kind.scale
+    assert paths is not None, "read_scale has looked"  # noqa: S101 - an invariant, not input
+    field = tuple(f"f:{name}" for name in paths.spec)
+    others = [
+        replace(manager, api_version=_SCALE.api_version)
+        for manager, owned in decode_managers(stored.metadata.get("managedFields", [])).items()
+        if contains(owned.fields, field) and (manager.name, manager.operation) != (options.manager, "Apply")
+    ]
+    if others and config["spec"]["replicas"] != scale["spec"]["replicas"] and not options.force:
+        raise conflict_with([(manager, ("f:spec", "f:replicas")) for manager in others])
+    named = f"{config['metadata'].get('namespace', '')}/{stored.key.name}"
+    why = "request to convert CR to an invalid group/version: autoscaling/v1"
+    message = f"failed to convert new object ({named}; autoscaling/v1, Kind=Scale) to proper version: {why}"
+    raise StatusError(500, "", message)
 
 
 def evict(deleter: Deleter, storage: Storage, kind: Kind, key: ObjectKey, body: Any) -> Json:

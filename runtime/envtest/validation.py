@@ -27,6 +27,7 @@ class _Missing:
 
 
 MISSING: Final = _Missing()
+_TYPE_FIELDS: Final = ("apiVersion", "kind")
 
 
 def validate(node: Node, value: Any, old: Any, path: str, out: list[Cause], *, root: bool = False) -> None:
@@ -45,7 +46,7 @@ def validate(node: Node, value: Any, old: Any, path: str, out: list[Cause], *, r
         return
     _validate_value(node, value, path, out)
     if isinstance(value, dict):
-        for name in node.required:
+        for name in (*node.required, *(_TYPE_FIELDS if node.embedded else ())):
             if name not in value:
                 below = f"{path}.{name}" if path else name
                 out.append(Cause(below, "Required value", "FieldValueRequired"))

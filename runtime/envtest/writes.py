@@ -43,11 +43,13 @@ from controller_runtime.envtest.parts import configured_part, copied, keep_statu
 from controller_runtime.envtest.patches import APPLY, patched, read_yaml
 from controller_runtime.envtest.shapes import check_applied_shape, check_shape
 from controller_runtime.envtest.status import (
+    Cause,
     DecodingError,
     StatusError,
     already_exists,
     bad_request,
     conflict,
+    invalid,
     not_found,
     unprocessable_patch,
 )
@@ -193,7 +195,9 @@ class Writer:
             metadata.pop("resourceVersion", None)
             return Written(self._apply_new(kind, key, config, options), created=True)
         check_version(kind, stored, {"resourceVersion": stored.metadata["resourceVersion"], **metadata})
-        check_uid(kind, key, metadata, stored)
+        if metadata.get("uid", stored.uid) != stored.uid:
+            immutable = Cause("metadata.uid", f'Invalid value: "{metadata["uid"]}": field is immutable')
+            raise invalid(kind.resource, key.name, [immutable, immutable])
         for name in ("resourceVersion", "uid", "creationTimestamp", "generation"):
             metadata.pop(name, None)
         config = configured_part(kind, config, subresource)

@@ -5,8 +5,11 @@ Pure functions of the table of kinds.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import Any, Final
 
+from controller_runtime.api.resource import Resource
 from controller_runtime.envtest.kinds import Kind, Kinds
 from controller_runtime.envtest.reviews import REVIEWS
 from controller_runtime.envtest.storage import Json
@@ -16,6 +19,10 @@ __all__ = ["VERSION", "aggregated", "api_versions", "group", "groups", "resource
 VERSION: Final[Json] = {
     "major": "1",
     "minor": "36",
+    "emulationMajor": "1",
+    "emulationMinor": "36",
+    "minCompatibilityMajor": "1",
+    "minCompatibilityMinor": "35",
     "gitVersion": "v1.36.0+embedded",
     "gitCommit": "",
     "gitTreeState": "clean",
@@ -31,9 +38,22 @@ _REVIEW_GROUPS: Final = tuple(dict.fromkeys(group for group, _ in REVIEWS))
 _FOREIGN: Final[dict[str, tuple[str, str, str, tuple[str, ...]]]] = {
     "scale": ("autoscaling", "v1", "Scale", ("get", "patch", "update")),
     "eviction": ("policy", "v1", "Eviction", ("create",)),
-    "binding": ("", "v1", "Binding", ("create",)),
+    "binding": ("", "", "Binding", ("create",)),
     "token": ("authentication.k8s.io", "v1", "TokenRequest", ("create",)),
 }
+
+
+# Subresources that take options of their own instead of an object, what those are called, and their verbs.
+_PROXY: Final = ("create", "delete", "get", "patch", "update")
+_OPTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "log": ("", ("get",)),
+    "finalize": ("", ("update",)),
+    "exec": ("ExecOptions", ("create", "get")),
+    "attach": ("AttachOptions", ("create", "get")),
+    "portforward": ("PortForwardOptions", ("create", "get")),
+    "proxy": ("ProxyOptions", _PROXY),
+}
+_CUSTOM_VERBS: Final = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 
 
 def api_versions() -> Json:
@@ -86,7 +106,7 @@ def resources(kinds: Kinds, name: str, version: str) -> Json | None:
         listed.append(entry)
     return {
         "kind": "APIResourceList",
-        "apiVersion": "v1",
+        **({"apiVersion": "v1"} if name else {}),
         "groupVersion": f"{name}/{version}" if name else version,
         "resources": listed,
     }
@@ -99,13 +119,26 @@ def _resource(kind: Kind) -> Json:
         "singularName": kind.singular,
         "namespaced": resource.namespaced,
         "kind": resource.kind,
-        "verbs": sorted(kind.verbs),
+        "verbs": _verbs(kind),
     }
     if kind.short_names:
         entry["shortNames"] = list(kind.short_names)
     if kind.categories:
         entry["categories"] = list(kind.categories)
+    if kind.stored_as_served:
+        entry["storageVersionHash"] = _storage_version_hash(resource)
     return entry
+
+
+def _verbs(kind: Kind) -> list[str]:
+    """In the order of a real server, which is not the same for all."""
+    return [verb for verb in _CUSTOM_VERBS if verb in kind.verbs] if kind.custom else sorted(kind.verbs)
+
+
+def _storage_version_hash(resource: Resource) -> str:
+    """An opaque name of the version in which objects are stored."""
+    name = f"{resource.group}/{resource.version}/{resource.kind}"
+    return base64.b64encode(hashlib.sha256(name.encode()).digest()[:8]).decode()
 
 
 def _subresource(kind: Kind, name: str) -> Json:
@@ -119,8 +152,11 @@ def _subresource(kind: Kind, name: str) -> Json:
     if name in _FOREIGN:
         group_name, version, foreign, verbs = _FOREIGN[name]
         entry.update(group=group_name, version=version, kind=foreign, verbs=list(verbs))
-    elif name in ("log", "exec", "attach", "portforward", "proxy"):
-        entry["verbs"] = ["get"]
+        if not version:
+            del entry["group"], entry["version"]
+    elif name in _OPTIONS:
+        options, verbs = _OPTIONS[name]
+        entry.update(kind=f"{kind.resource.kind}{options}" if options else kind.resource.kind, verbs=list(verbs))
     return entry
 
 
@@ -133,7 +169,7 @@ def aggregated(kinds: Kinds, *, core: bool) -> Json:
         "metadata": {},
         "items": [
             {
-                "metadata": {"name": name, "creationTimestamp": None},
+                "metadata": {"name": name},
                 "versions": [
                     {"version": version, "resources": _discovered(kinds, name, version), "freshness": "Current"}
                     for version in versions
@@ -151,10 +187,10 @@ def _discovered(kinds: Kinds, name: str, version: str) -> list[Json]:
         resource = kind.resource
         entry: Json = {
             "resource": resource.plural,
-            "responseKind": _gvk(resource.group, resource.version, resource.kind),
+            "responseKind": _response_kind(kind),
             "scope": "Namespaced" if resource.namespaced else "Cluster",
             "singularResource": kind.singular,
-            "verbs": sorted(kind.verbs),
+            "verbs": _verbs(kind),
         }
         if kind.short_names:
             entry["shortNames"] = list(kind.short_names)
@@ -183,9 +219,16 @@ def _reviews(name: str) -> list[tuple[str, str, bool]]:
 
 def _discovered_sub(kind: Kind, name: str) -> Json:
     plain = _subresource(kind, name)
+    answer = {**_response_kind(kind), "kind": plain["kind"]}
+    if "version" in plain:
+        answer = _gvk(plain["group"], plain["version"], plain["kind"])
+    return {"subresource": name, "responseKind": answer, "verbs": plain["verbs"]}
+
+
+def _response_kind(kind: Kind) -> dict[str, Any]:
+    """What a resource's answers are of; of built-in kinds a real server leaves out what the list has said already."""
     resource = kind.resource
-    gvk = _gvk(plain.get("group", resource.group), plain.get("version", resource.version), plain["kind"])
-    return {"subresource": name, "responseKind": gvk, "verbs": plain["verbs"]}
+    return _gvk(resource.group, resource.version, resource.kind) if kind.custom else _gvk("", "", resource.kind)
 
 
 def _gvk(group_name: str, version: str, kind: str) -> dict[str, Any]:

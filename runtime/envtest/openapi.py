@@ -6,51 +6,76 @@ kubectl looks at to learn that the server validates fields and supports dry runs
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Mapping
 from typing import Any, Final
 
 from controller_runtime.envtest.kinds import Kind, Kinds
 from controller_runtime.envtest.storage import Json
 
-__all__ = ["document", "index", "minimal_v2"]
+__all__ = ["document", "group_versions", "index", "minimal_v2"]
 
 _ANYTHING: Final[Json] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+_OBJECT_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _INFO: Final = {"title": "Kubernetes", "version": "v1.36.0"}
 
 
-def index(kinds: Kinds) -> Json:
-    """The answer to `/openapi/v3`."""
-    digest = hashlib.sha256(str(kinds.generation).encode()).hexdigest()
-    paths: Json = {}
-    for group, versions in kinds.groups().items():
-        for version in versions:
-            path = f"apis/{group}/{version}" if group else f"api/{version}"
-            paths[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={digest}"}
-    return {"paths": paths}
+def group_versions(kinds: Kinds) -> list[tuple[str, str, str]]:
+    """The path, group and version of every document."""
+    return [
+        (f"apis/{group}/{version}" if group else f"api/{version}", group, version)
+        for group, versions in kinds.groups().items()
+        for version in versions
+    ]
 
 
-def document(kinds: Kinds, group: str, version: str) -> Json | None:
-    """The document of one group version; None if there is none."""
-    served = kinds.in_version(group, version)
-    if not served:
-        return None
+def index(digests: Mapping[str, str]) -> Json:
+    """The answer to `/openapi/v3`: where the documents are, each with the digest of what it is now."""
+    urls = {path: f"/openapi/v3/{path}?hash={digest}" for path, digest in digests.items()}
+    return {"paths": {path: {"serverRelativeURL": url} for path, url in urls.items()}}
+
+
+def document(kinds: Kinds, group: str, version: str) -> Json:
+    """The document of one group version."""
     paths: Json = {}
     schemas: Json = {}
-    for kind in served:
-        schemas[_component(kind)] = {
-            **(_plain(kind.schema) or _ANYTHING),
-            "x-kubernetes-group-version-kind": [_gvk(kind)],
-        }
-        base = f"/apis/{group}/{version}" if group else f"/api/{version}"
-        scope = "/namespaces/{namespace}" if kind.resource.namespaced else ""
-        paths[f"{base}{scope}/{kind.resource.plural}"] = {"post": _operation(kind, "post")}
-        paths[f"{base}{scope}/{kind.resource.plural}/{{name}}"] = {
-            "get": _operation(kind, "get"),
-            "put": _operation(kind, "put"),
-            "patch": _operation(kind, "patch"),
-            "delete": _operation(kind, "delete"),
-        }
+    base = f"/apis/{group}/{version}" if group else f"/api/{version}"
+    for kind in kinds.in_version(group, version):
+        schemas[_component(kind)] = _schema(kind)
+        metadata = kind.schema.get("properties", {}).get("metadata")
+        if metadata is not None:
+            schemas.setdefault(_OBJECT_META, _plain(metadata))
+        paths.update(_paths(kind, base))
     return {"openapi": "3.0.0", "info": _INFO, "paths": paths, "components": {"schemas": schemas}}
+
+
+def _schema(kind: Kind) -> Json:
+    """The kind's schema, with the metadata that all kinds share in a place of its own."""
+    schema = {**(_plain(kind.schema) or _ANYTHING), "x-kubernetes-group-version-kind": [_gvk(kind)]}
+    if "metadata" in schema.get("properties", {}):
+        reference = {"allOf": [{"$ref": f"#/components/schemas/{_OBJECT_META}"}]}
+        schema["properties"] = {**schema["properties"], "metadata": reference}
+    if kind.custom and kind.fields:
+        schema["x-kubernetes-selectable-fields"] = [{"fieldPath": path} for path in kind.fields]
+    return schema
+
+
+def _paths(kind: Kind, base: str) -> Json:
+    """What can be done where."""
+    plural, scope = kind.resource.plural, "/namespaces/{namespace}" if kind.resource.namespaced else ""
+    collection = f"{base}{scope}/{plural}"
+    paths: Json = {
+        collection: _operations(kind, "delete", "get", "post"),
+        f"{collection}/{{name}}": _operations(kind, "delete", "get", "patch", "put"),
+    }
+    if scope:
+        paths[f"{base}/{plural}"] = _operations(kind, "get")
+    if kind.has_status:
+        paths[f"{collection}/{{name}}/status"] = _operations(kind, "get", "patch", "put")
+    return paths
+
+
+def _operations(kind: Kind, *actions: str) -> Json:
+    return {action: _operation(kind, action) for action in actions}
 
 
 def minimal_v2() -> Json:
@@ -62,7 +87,8 @@ def _operation(kind: Kind, action: str) -> Json:
     reference = {"$ref": f"#/components/schemas/{_component(kind)}"}
     parameters = [
         {"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": True}}
-        for name in ("dryRun", "fieldManager", "fieldValidation", "pretty")
+        for name in ("dryRun", "fieldManager", "fieldValidation", "force", "pretty")
+        if name != "force" or action == "patch"
     ]
     return {
         "operationId": f"{action}{kind.resource.kind}",

@@ -16,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from controller_runtime.clock import Clock
-from controller_runtime.envtest import discovery, openapi
+from controller_runtime.envtest import discovery
 from controller_runtime.envtest.access import Access
 from controller_runtime.envtest.answers import Answer, Call, ProxyAnswer, WatchAnswer, answer_json, answer_status
 from controller_runtime.envtest.bootstrap import cluster_role_bindings, cluster_roles
@@ -27,7 +27,7 @@ from controller_runtime.envtest.crds import CrdStrategy, CustomKinds
 from controller_runtime.envtest.deletes import Deleter
 from controller_runtime.envtest.escalation import EscalationCheck
 from controller_runtime.envtest.kinds import Kind, Kinds
-from controller_runtime.envtest.negotiation import accepted
+from controller_runtime.envtest.pages import Pages, no_page
 from controller_runtime.envtest.patches import read_body
 from controller_runtime.envtest.rbac import RBAC, Authorizer
 from controller_runtime.envtest.resources import Resources, Target
@@ -48,13 +48,6 @@ __all__ = ["BODY_LIMIT", "ApiServer"]
 
 BODY_LIMIT: Final = 3 * 1024 * 1024
 _NAMESPACES: Final = ("default", "kube-system", "kube-node-lease", "kube-public")
-_HEALTH: Final = ("/healthz", "/livez", "/readyz")
-_UNSUPPORTED: Final = {
-    "metrics": "the server's own metrics",
-    "logs": "the server's log files",
-    "debug": "profiling",
-    ".well-known": "OpenID discovery",
-}
 
 
 class ApiServer:
@@ -84,7 +77,7 @@ class ApiServer:
         self._access = Access(authorizer)
         self.writer.guards.append(EscalationCheck(authorizer))
         self._reviews = Reviews(self.storage, self.accounts, authorizer, clock)
-        self._documents: dict[str, tuple[int, Any]] = {}
+        self._pages = Pages(self.kinds)
         for name in _NAMESPACES:
             self.create("v1", "Namespace", {"metadata": {"name": name}})
         for role in cluster_roles():
@@ -121,99 +114,14 @@ class ApiServer:
             return self._resource_call(call, user, "", segments[1], segments[2:])
         if segments[0] == "apis" and len(segments) > 3:
             return self._resource_call(call, user, segments[1], segments[2], segments[3:])
-        if call.method not in ("GET", "HEAD"):
-            raise method_not_allowed() if self._has_page(call, segments) else page_not_found()
-        return self._page(call, segments)
-
-    def _has_page(self, call: Call, segments: list[str]) -> bool:
-        try:
-            self._page(call, segments)
-        except StatusError:
-            return False
-        return True
-
-    def _page(self, call: Call, segments: list[str]) -> Answer:
-        """The pages beside the resources: health, version, discovery, OpenAPI."""
-        path = "/" + "/".join(segments)
-        if any(path == health or path.startswith(f"{health}/") for health in _HEALTH):
-            return Answer(200, b"ok", {"content-type": "text/plain; charset=utf-8"})
-        if path == "/version":
-            return answer_json(discovery.VERSION)
-        if path == "/":
-            return answer_json({"paths": self._paths()})
-        if segments[0] in ("api", "apis"):
-            return self._discovery(call, segments)
-        if path == "/openapi/v2":
-            return self._openapi_v2(call)
-        if segments[:2] == ["openapi", "v3"]:
-            return self._openapi_v3(segments[2:])
-        if segments[0] in _UNSUPPORTED:
-            raise not_implemented(_UNSUPPORTED[segments[0]])
-        raise page_not_found()
-
-    def _discovery(self, call: Call, segments: list[str]) -> Answer:
-        match segments:
-            case ["api" | "apis"]:
-                core = segments[0] == "api"
-                for media, parameters in accepted(call.headers.get("accept", "")):
-                    if media == "application/json" and parameters.get("as") == "APIGroupDiscoveryList":
-                        if parameters.get("v") == "v2":
-                            body = discovery.aggregated(self.kinds, core=core)
-                            content = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-                            return Answer(200, answer_json(body).body, {"content-type": content})
-                    elif media == "application/json":
-                        break
-                return answer_json(discovery.api_versions() if core else discovery.groups(self.kinds))
-            case ["apis", group]:
-                found = discovery.group(self.kinds, group) if group else None
-            case ["api", version]:
-                found = discovery.resources(self.kinds, "", version)
-            case ["apis", group, version]:
-                found = discovery.resources(self.kinds, group, version)
-            case _:
-                found = None
-        if found is None:
-            raise page_not_found()
-        return answer_json(found)
-
-    def _openapi_v2(self, call: Call) -> Answer:
-        wanted = [media for media, _ in accepted(call.headers.get("accept", "application/json"))]
-        if "application/json" not in wanted and "*/*" not in wanted:
-            raise StatusError(406, "NotAcceptable", "the OpenAPI v2 document is only served as application/json")
-        return answer_json(openapi.minimal_v2())
-
-    def _openapi_v3(self, segments: list[str]) -> Answer:
-        match segments:
-            case []:
-                return answer_json(openapi.index(self.kinds))
-            case ["api", version]:
-                return self._document("", version)
-            case ["apis", group, version]:
-                return self._document(group, version)
-        raise page_not_found()
-
-    def _document(self, group: str, version: str) -> Answer:
-        key = f"{group}/{version}"
-        known = self._documents.get(key)
-        if known is None or known[0] != self.kinds.generation:
-            document = openapi.document(self.kinds, group, version)
-            if document is None:
-                raise page_not_found()
-            known = self._documents[key] = (self.kinds.generation, answer_json(document))
-        answer: Answer = known[1]
-        return answer
-
-    def _paths(self) -> list[str]:
-        paths = ["/api", "/api/v1", "/apis"]
-        for group, versions in self.kinds.groups().items():
-            if group:
-                paths += [f"/apis/{group}", *(f"/apis/{group}/{version}" for version in versions)]
-        return sorted([*paths, *_HEALTH, "/openapi/v2", "/openapi/v3", "/version"])
+        return self._pages.answer(call, segments, _first_values(call.params))
 
     def _resource_call(
         self, call: Call, user: User, group: str, version: str, rest: list[str]
     ) -> Answer | WatchAnswer | ProxyAnswer:
         params = _first_values(call.params)
+        if group and discovery.group(self.kinds, group) is None:
+            return no_page()
         if rest[0] == "watch":
             raise not_implemented("the old watch path prefix (use ?watch=1)")
         if version == "v1" and (group, rest[-1]) in REVIEWS:

@@ -165,11 +165,14 @@ class TestDiscovery:
         ]
         assert server("GET", "/openapi/v3/apis/nobody.example/v1").status == 404
 
-    def test_urls_of_openapi_documents_change_with_the_kinds(self) -> None:
-        server = Server()
-        before = server.ok("GET", "/openapi/v3")["paths"]["api/v1"]
-        server.ok("POST", CRDS, widget_crd())
-        assert server.ok("GET", "/openapi/v3")["paths"]["api/v1"] != before
+    def test_urls_of_openapi_documents_change_with_their_content(self) -> None:
+        server = Server(widget_crd())
+        before = server.ok("GET", "/openapi/v3")["paths"]
+        crd = f"{CRDS}/widgets.example.com"
+        server.merge(crd, {"spec": {"names": {"kind": "Gadget", "listKind": "GadgetList", "singular": "gadget"}}})
+        after = server.ok("GET", "/openapi/v3")["paths"]
+        assert after["api/v1"] == before["api/v1"]
+        assert after["apis/example.com/v1"] != before["apis/example.com/v1"]
 
     @pytest.mark.parametrize("path", ["/healthz", "/livez", "/readyz", "/readyz/ping"])
     def test_health_is_plain_text(self, path: str) -> None:

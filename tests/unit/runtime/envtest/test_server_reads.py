@@ -239,13 +239,19 @@ class TestWatches:
         assert watch.ended
 
 
+@pytest.mark.parametrize("path", ["/nowhere", "/apis/example.org/v1", "/apis/example.org/v1/things", "/livez/nothing"])
+def test_what_leads_nowhere_is_not_even_a_status(path: str) -> None:
+    reply = Server()("GET", path)
+    assert (reply.status, reply.body) == (404, b"404 page not found\n")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "code", "reason"),
     [
-        ("GET", "/nowhere", 404, "NotFound"),
+        ("GET", "/api/v1/nowhere", 404, "NotFound"),
         ("GET", "/api/v2/pods", 404, "NotFound"),
         ("GET", "/api/v1/gadgets", 404, "NotFound"),
-        ("GET", "/apis/example.org/v1", 404, "NotFound"),
+        ("GET", "/apis/apps/v9", 404, "NotFound"),
         ("GET", f"{PODS}/p", 404, "NotFound"),
         ("GET", f"{PODS}/p/colour", 404, "NotFound"),
         ("GET", f"{PODS}/p/log", 501, "NotImplemented"),

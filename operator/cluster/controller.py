@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from controller_runtime import Controller, ExponentialBackoff, Manager
 from controller_runtime.api.k8s import Service
-from controller_runtime.predicate import resource_version_changed, spec_or_lifecycle_changed
+from controller_runtime.predicate import annotations_changed, or_, resource_version_changed, spec_or_lifecycle_changed
 from controller_runtime.reconcile import Context, Request, Requeue
 from controller_runtime.task import Node, ReportStore, Runner, TaskMetrics, block, if_, if_break
 from tikv_operator.api import Cluster
@@ -81,7 +81,9 @@ def controller(
         workers=settings.workers,
         rate_limiter=ExponentialBackoff(settings.backoff_base, settings.backoff_max),
     )
-    built.reconciles(Cluster, spec_or_lifecycle_changed).owns(Service, resource_version_changed)
+    built.reconciles(Cluster, or_(spec_or_lifecycle_changed, annotations_changed)).owns(
+        Service, resource_version_changed
+    )
     for group in GROUP_KINDS:
         built.watches(group.kind, cluster_key, resource_version_changed)
     return built.watches_source(pds.cluster_source())

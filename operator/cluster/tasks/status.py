@@ -12,14 +12,23 @@ from tikv_operator.cluster.tasks.state import (
     pd_is_lost,
     pd_of_another_cluster,
 )
-from tikv_operator.common.conditions import READY, SUSPENDED, SYNCED, find_condition, set_condition
+from tikv_operator.common.conditions import (
+    READY,
+    SUSPENDED,
+    SYNCED,
+    find_condition,
+    remove_condition,
+    set_condition,
+)
 from tikv_operator.common.instances import cond_true_for_cluster
 from tikv_operator.common.membership import GROUP_KINDS
+from tikv_operator.updater.budget import invalid_budgets
 
 __all__ = ["components", "conditions", "failure", "write"]
 
 PROGRESSING = "Progressing"
 AVAILABLE = "Available"
+BUDGET_INVALID = "BudgetInvalid"
 
 
 @task("Components")
@@ -50,6 +59,7 @@ async def conditions(ctx: ClusterContext) -> Result:
         _set(ctx, SUSPENDED, False, "ClusterSuspend", "Cluster is suspending")
     else:
         _set(ctx, SUSPENDED, True, "ClusterSuspend", "Cluster is suspended")
+    _keep_budget_invalid(ctx)
     return complete("set the conditions")
 
 
@@ -93,6 +103,18 @@ def _warn_once(ctx: ClusterContext, message: str, reason: str, event: str) -> No
     known = find_condition(ctx.status.conditions, AVAILABLE)
     if known is None or known.message != message:
         ctx.events.warning(ctx.cluster, reason, event)
+
+
+def _keep_budget_invalid(ctx: ClusterContext) -> None:
+    """Keep the condition that is there only while an annotation about the budget is not heeded."""
+    message = invalid_budgets(ctx.cluster.metadata.annotations)
+    known = find_condition(ctx.status.conditions, BUDGET_INVALID)
+    if not message:
+        remove_condition(ctx.status.conditions, BUDGET_INVALID)
+        return
+    if known is None or known.message != message:
+        ctx.events.warning(ctx.cluster, "AnnotationInvalid", message)
+    _set(ctx, BUDGET_INVALID, True, "AnnotationInvalid", message)
 
 
 def _set_over_groups(ctx: ClusterContext, type: str, reason: str) -> None:  # noqa: A002

@@ -416,6 +416,19 @@ async def test_a_pd_of_another_cluster_is_said_and_warned_of_once() -> None:
     assert events(ctx) == [f"Warning PDOfAnotherCluster {message}; nothing that it says of stores is believed"]
 
 
+async def test_a_budget_that_is_no_number_is_said_and_warned_of_once() -> None:
+    annotations = {"core.pingcap.com/max-unavailable": "some"}
+    _, ctx = await world_of(make_cluster(metadata={"annotations": annotations}))
+    for _ in range(2):
+        await status.conditions(ctx)
+    message = "not a number above 0, so it is not heeded: annotation core.pingcap.com/max-unavailable"
+    assert conditions(ctx)["BudgetInvalid"] == ("True", "AnnotationInvalid", message)
+    assert events(ctx) == [f"Warning AnnotationInvalid {message}"]
+    ctx.cluster.metadata.annotations = {}
+    await status.conditions(ctx)
+    assert "BudgetInvalid" not in conditions(ctx)
+
+
 async def test_a_failure_that_needs_somebody_is_said() -> None:
     world, ctx = await world_of(make_cluster())
     await status.failure(ctx, "Service", fail("forbidden", Forbidden("forbidden", code=403)))

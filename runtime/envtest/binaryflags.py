@@ -29,12 +29,11 @@ _QUOTA: Final = 8 * 2**30  # bytes that etcd may hold
 
 
 class Ports(NamedTuple):
-    """Those of one control plane, on 127.0.0.1."""
+    """Those of one control plane's etcd and kube-apiserver, on 127.0.0.1."""
 
     etcd: int
     peer: int
     api_server: int
-    controller_manager: int
 
 
 def etcd(folder: Path, ports: Ports) -> list[str]:
@@ -78,14 +77,14 @@ def api_server(folder: Path, ports: Ports, audit_log: Path | None) -> list[str]:
     ]
 
 
-def controller_manager(folder: Path, ports: Ports) -> list[str]:
+def controller_manager(folder: Path, port: int) -> list[str]:
     return [
         f"--kubeconfig={folder / 'controller-manager.kubeconfig'}",
         f"--controllers={','.join(_CONTROLLERS)}",
         "--use-service-account-credentials",
         "--leader-elect=false",
         "--bind-address=127.0.0.1",
-        f"--secure-port={ports.controller_manager}",
+        f"--secure-port={port}",
         f"--tls-cert-file={folder / 'server.crt'}",
         f"--tls-private-key-file={folder / 'server.key'}",
         "--kube-api-qps=500",

@@ -8,24 +8,26 @@ no administrator may do what RBAC allows, and nothing else.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, final
+from typing import Final, TypeVar, final
 
 import aiohttp
 
 from controller_runtime.client.config import ClientConfig
 from controller_runtime.envtest import binaryflags
 from controller_runtime.envtest.binarypki import Authority, private_key
-from controller_runtime.envtest.binaryprocess import Component, ComponentFailed, ProcessGroup, find_binary, free_ports
+from controller_runtime.envtest.binaryprocess import Component, PortTaken, ProcessGroup, find_binary, free_ports
 from controller_runtime.envtest.contract import ADMINISTRATORS
 from controller_runtime.envtest.kubeconfigs import kubeconfig_text, with_certificate, with_token
 
 __all__ = ["ControlPlane"]
 
-_PORT_TAKEN: Final = "address already in use"
+T = TypeVar("T")
+
 _ATTEMPTS: Final = 3
 _POLL: Final = 0.05
 _READY: Final = ("/readyz", "/api/v1/namespaces/default")  # the namespace is made shortly after the server is ready
@@ -67,17 +69,17 @@ class ControlPlane:
             ComponentFailed: one of them did not come up.
             FileNotFoundError: a binary is missing.
         """
-        for attempt in range(_ATTEMPTS):
+
+        async def attempt() -> ControlPlane:
             plane = cls(assets, patience)
             try:
                 await plane._serve(audit_log, flags)
-            except BaseException as error:
+            except BaseException:
                 plane.stop()
-                if not isinstance(error, ComponentFailed) or _PORT_TAKEN not in str(error) or attempt + 1 == _ATTEMPTS:
-                    raise
-            else:
-                break
-        return plane
+                raise
+            return plane
+
+        return await _on_free_ports(attempt)
 
     @property
     def url(self) -> str:
@@ -116,11 +118,16 @@ class ControlPlane:
             ComponentFailed: it did not come up.
             FileNotFoundError: the binary is missing.
         """
-        binary = find_binary("kube-controller-manager", self._assets)
+        binary, folder = find_binary("kube-controller-manager", self._assets), self._group.folder
         user = "system:kube-controller-manager"
         self._write("controller-manager.kubeconfig", self.kubeconfig(user, (), "default").encode())
-        component = self._group.start(binary, *binaryflags.controller_manager(self._group.folder, self._ports))
-        await self._ready(f"https://127.0.0.1:{self._ports.controller_manager}/healthz", component)
+
+        async def attempt() -> None:
+            (port,) = free_ports(1)
+            component = self._group.start(binary, *binaryflags.controller_manager(folder, port))
+            await self._ready(f"https://127.0.0.1:{port}/healthz", component)
+
+        await _on_free_ports(attempt)
 
     async def _serve(self, audit_log: Path | None, flags: Sequence[str]) -> None:
         etcd, api_server = find_binary("etcd", self._assets), find_binary("kube-apiserver", self._assets)
@@ -160,6 +167,14 @@ class ControlPlane:
 
     def _write(self, name: str, content: bytes) -> None:
         (self._group.folder / name).write_bytes(content)  # nobody else can enter the folder
+
+
+async def _on_free_ports(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Make another attempt, with other ports, if somebody took one."""
+    for _ in range(_ATTEMPTS - 1):
+        with contextlib.suppress(PortTaken):
+            return await attempt()
+    return await attempt()
 
 
 async def _answers(session: aiohttp.ClientSession, url: str) -> bool:

@@ -25,15 +25,20 @@ from typing import Final, Self, final
 
 from controller_runtime.envtest import binaryguard
 
-__all__ = ["Component", "ComponentFailed", "ProcessGroup", "cache_folder", "find_binary", "free_ports"]
+__all__ = ["Component", "ComponentFailed", "PortTaken", "ProcessGroup", "cache_folder", "find_binary", "free_ports"]
 
 _LAST_LINES: Final = 20
 _TAIL: Final = 16_384  # bytes that the last lines are looked for in
+_PORT_TAKEN: Final = "address already in use"
 _REAPED: Final = 10.0  # seconds in which a killed process must be gone
 
 
 class ComponentFailed(RuntimeError):
     """A component ended, or did not get ready in time; the message has the last lines that it wrote."""
+
+
+class PortTaken(ComponentFailed):
+    """It failed because somebody took its port since that was found to be free."""
 
 
 def cache_folder() -> Path:
@@ -99,7 +104,9 @@ class Component:
 
     def failure(self, what: str) -> ComponentFailed:
         """Return the error that says `what` went wrong, with the last lines."""
-        return ComponentFailed(f"{self.name} {what}; its last lines:\n{self.last_lines() or '(none)'}")
+        lines = self.last_lines()
+        kind = PortTaken if _PORT_TAKEN in lines else ComponentFailed
+        return kind(f"{self.name} {what}; its last lines:\n{lines or '(none)'}")
 
 
 @final

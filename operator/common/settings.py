@@ -20,7 +20,7 @@ class Settings:
         store_ready_seconds: how long a TiKV's pod must have been ready before the store counts as healthy.
         store_ready_min_regions: a store with fewer regions is ready without leading any.
         default_min_ready_seconds: for groups that do not set `minReadySeconds`.
-        eviction_timeout: how long the eviction of leaders may hold up the removal of a store or the restart of its pod.
+        eviction_timeout: how long the eviction of leaders may hold up the removal of a store or a restart.
         min_grace_period: shortest grace period of a TiKV pod; one second is added for each 200 regions.
         requeue: delay before looking again at something that no event reports.
         upgrade_check: delay between two looks at unmet preconditions of an upgrade.

@@ -231,3 +231,16 @@ def test_several_may_be_unavailable_if_the_target_says_so() -> None:
 def test_with_surge_a_new_instance_comes_before_an_old_one_goes() -> None:
     first = planned(ready("a", "b", "c", revision=OLD), 3, max_surge=1, max_unavailable=0)
     assert names(first.actions) == ["create"]
+
+
+def test_only_named_instances_are_taken_down_if_the_target_names_some() -> None:
+    instances = ready("a", "b", "c", "d", revision=OLD)
+    found = planned(instances, 4, max_unavailable=3, only=frozenset({"kv-b", "kv-d"}))
+    assert names(found.actions) == ["update kv-b", "update kv-d"]
+    assert not found.done
+    assert planned(instances, 4, max_unavailable=3, only=frozenset({"kv-z"})).actions == ()
+
+
+def test_one_that_is_down_is_updated_whoever_is_named() -> None:
+    instances = ready("a", revision=OLD) + ready("b", revision=OLD, running=False, ready=False)
+    assert names(planned(instances, 2, only=frozenset()).actions) == ["update kv-b"]

@@ -99,7 +99,7 @@ class _Parser:
     """Reads tokens from left to right; the empty token is the end. Keys and values may be called `in` and `notin`."""
 
     def __init__(self, text: str) -> None:
-        self._parts = [*_TOKEN.findall(text), ""]
+        self._parts: list[str] = [*_TOKEN.findall(text), ""]
         self._next = 0
 
     def selector(self) -> Selector:

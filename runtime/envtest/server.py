@@ -120,13 +120,16 @@ class ApiServer:
         self, call: Call, user: User, group: str, version: str, rest: list[str]
     ) -> Answer | WatchAnswer | ProxyAnswer:
         params = _first_values(call.params)
-        if group and discovery.group(self.kinds, group) is None:
-            return no_page()
         if rest[0] == "watch":
             raise not_implemented("the old watch path prefix (use ?watch=1)")
         if version == "v1" and (group, rest[-1]) in REVIEWS:
             return self._review(call, user, group, rest)
-        target = self._target(group, version, rest)
+        try:
+            target = self._target(group, version, rest)
+        except StatusError:
+            if group and discovery.group(self.kinds, group) is None:
+                return no_page()
+            raise
         if target.subresource == "token":
             return self._token(call, target)
         return self._resources.handle(call, target, params)

@@ -46,7 +46,7 @@ class Policy:
 
 @final
 class WorkerPool:
-    """See the module docstring.
+    """See the module docstring. Make it inside a running event loop.
 
     Args:
         context: what every run is given; its log carries the controller's keys already.
@@ -67,6 +67,7 @@ class WorkerPool:
         self._context = context
         self._policy = policy
         self._metrics = metrics
+        self._now = timer()
         self._conflicts: dict[ObjectKey, int] = {}
 
     async def run(self) -> None:
@@ -98,21 +99,20 @@ class WorkerPool:
         request = Request(key, id=str(uuid.uuid4()), attempt=self._queue.retries(key))
         shared = self._context
         log = shared.log.bind(namespace=key.namespace, name=key.name, reconcileID=request.id)
-        now = timer()
-        started = now()
+        started = self._now()
         self._metrics.started(started - item.since)
         try:
             answer = await self._call(request, Context(shared.client, shared.clock, log, shared.events))
             self._settle(item, request, answer, log)
         finally:
-            self._metrics.ended(now() - started)
+            self._metrics.ended(self._now() - started)
 
     async def _call(self, request: Request, context: Context) -> Requeue | Exception | None:
         """Return the reconciler's answer, or what it raised. Only our own cancellation passes through."""
-        task = asyncio.current_task()
         try:
             return await self._in_time(request, context)
         except asyncio.CancelledError as error:
+            task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
             # Something that the reconciler waited for was cancelled, not the run itself.

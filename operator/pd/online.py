@@ -61,21 +61,31 @@ def change_of(last: str, current: str) -> ConfigChange:
 
 
 def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the items of the persisted tables by their dotted names. PD takes lists as comma-separated text."""
+    """Return the items of the persisted tables by their dotted names, as PD's API takes them.
+
+    It wants lists as comma-separated text and truth values as text, unlike its configuration file; of keyspaces alone it takes
+    both as they are.
+    """
     found: dict[str, Any] = {}
     for table in PERSISTED:
         _flatten(tree.get(table), table, found)
-    return found
+    return {name: value if name.startswith("keyspace.") else _text(value) for name, value in found.items()}
 
 
 def _flatten(value: Any, name: str, found: dict[str, Any]) -> None:
     if isinstance(value, Mapping):
         for key, item in value.items():
             _flatten(item, f"{name}.{key}", found)
-    elif isinstance(value, list) and all(isinstance(item, str) for item in value):
-        found[name] = ",".join(value)
     elif value is not None:
         found[name] = value
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ",".join(value)
+    return value
 
 
 def _rest(tree: Mapping[str, Any]) -> str:

@@ -130,8 +130,8 @@ def _raise_for_status(response: PDResponse, *, only_200: bool) -> None:
     message = f"status: {response.status}, message: error response to {response.url}: {said}"
     if response.status == 404:
         raise PDNotFound(message, status=404, retryable=False)
-    if response.status == 500 and _NOT_BOOTSTRAPPED in response.body:
-        raise PDNotBootstrapped(message, status=500)
+    if _NOT_BOOTSTRAPPED in response.body:  # with status 500 as a rule, 400 and 406 in places
+        raise PDNotBootstrapped(message, status=response.status)
     raise PDError(message, status=response.status, retryable=response.status >= 500 or response.status == 429)
 
 

@@ -45,7 +45,11 @@ async def _config(client: PDClient) -> PDConfig:
     config = await client.config()
     if not config.isolation_level:
         return config
-    voters = [rule for rule in await client.placement_rules() if rule.role != "learner"]
+    try:
+        rules = await client.placement_rules()
+    except PDNotBootstrapped:  # PD makes its own rule of the configuration when the first store registers
+        rules = ()
+    voters = [rule for rule in rules if rule.role != "learner"]
     plain = all(rule.is_default and rule.isolation_level == config.isolation_level for rule in voters)
     return config if plain else msgspec.structs.replace(config, isolation_level="")
 

@@ -314,6 +314,60 @@ class PDContract:
         assert refused.value.status == 500
         assert len((await pd.client.members()).members) == 3
 
+    async def test_a_dead_member_is_removed_by_the_client_by_id(self, pd: PDUnderTest) -> None:
+        follower = await pd.follower()
+        number = next(member.id for member in (await pd.client.members()).members if member.name == follower)
+        await pd.kill_server(follower)
+        await pd.client.delete_member_by_id(number)
+        assert follower not in {member.name for member in (await pd.client.members()).members}
+        await pd.client.delete_member_by_id(number)  # once more changes nothing
+
+    # -- PD's own configuration
+
+    async def test_configuration_is_changed_online(self, pd: PDUnderTest) -> None:
+        await pd.start_stores(1)
+        await pd.client.set_config({"replication.max-replicas": 5, "replication.location-labels": "zone,rack"})
+        await pd.client.set_config({"schedule.enable-joint-consensus": "true", "schedule.leader-schedule-limit": 8})
+        config = await pd.client.config()
+        assert (config.max_replicas, config.location_labels) == (5, ("zone", "rack"))
+
+    async def test_rules_of_replication_are_not_changed_before_the_first_store(self, pd: PDUnderTest) -> None:
+        with pytest.raises(PDNotBootstrapped) as refused:
+            await pd.client.set_config({"replication.max-replicas": 5})
+        assert refused.value.retryable
+        assert (await pd.client.config()).max_replicas == 3
+
+    @pytest.mark.parametrize(
+        ("item", "value", "reason"),
+        [
+            ("nonsense.x", 1, "config prefix nonsense not found"),
+            ("nonsense", 1, "config item nonsense not found"),
+            ("replication.x", 1, "config item x not found"),
+            ("replication.location-labels", ["zone"], "invalid syntax"),
+            ("replication.strictly-match-label", True, "unquoted value into bool"),
+            ("schedule.enable-joint-consensus", True, "unquoted value into bool"),
+            ("replication.max-replicas", "5", "cannot unmarshal string"),
+        ],
+    )
+    async def test_configuration_that_makes_no_sense_is_refused(
+        self, pd: PDUnderTest, item: str, value: Any, reason: str
+    ) -> None:
+        before = await pd.client.config()
+        with pytest.raises(PDError, match=reason) as refused:
+            await pd.client.set_config({item: value})
+        assert refused.value.status == 400
+        assert await pd.client.config() == before
+
+    async def test_there_is_one_placement_rule_which_follows_the_configuration(self, pd: PDUnderTest) -> None:
+        await pd.start_stores(1)
+        (rule,) = await pd.client.placement_rules()
+        assert rule.is_default
+        assert (rule.role, rule.count, rule.isolation_level) == ("voter", 3, "")
+
+    async def test_placement_rules_wait_for_the_first_store(self, pd: PDUnderTest) -> None:
+        with pytest.raises(PDNotBootstrapped):
+            await pd.client.placement_rules()
+
     # -- stores
 
     async def test_a_store_is_told_as_it_registered(self, pd: PDUnderTest) -> None:

@@ -4,86 +4,91 @@
 # source: pd_rpc.proto
 # Protobuf Python Version: 7.35.1
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
-
-_runtime_version.ValidateProtobufRuntimeVersion(_runtime_version.Domain.PUBLIC, 7, 35, 1, "", "pd_rpc.proto")
+_runtime_version.ValidateProtobufRuntimeVersion(
+    _runtime_version.Domain.PUBLIC,
+    7,
+    35,
+    1,
+    '',
+    'pd_rpc.proto'
+)
 # @@protoc_insertion_point(imports)
 
 _sym_db = _symbol_database.Default()
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n\x0cpd_rpc.proto\x12\x04pdpb"#\n\rRequestHeader\x12\x12\n\ncluster_id\x18\x01 \x01(\x04"&\n\x05\x45rror\x12\x0c\n\x04type\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t"@\n\x0eResponseHeader\x12\x12\n\ncluster_id\x18\x01 \x01(\x04\x12\x1a\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x0b.pdpb.Error">\n\x06Member\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\x04\x12\x13\n\x0b\x63lient_urls\x18\x04 \x03(\t"8\n\x11GetMembersRequest\x12#\n\x06header\x18\x01 \x01(\x0b\x32\x13.pdpb.RequestHeader"w\n\x12GetMembersResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.pdpb.ResponseHeader\x12\x1d\n\x07members\x18\x02 \x03(\x0b\x32\x0c.pdpb.Member\x12\x1c\n\x06leader\x18\x03 \x01(\x0b\x32\x0c.pdpb.Member"5\n\x0e\x41llocIDRequest\x12#\n\x06header\x18\x01 \x01(\x0b\x32\x13.pdpb.RequestHeader"C\n\x0f\x41llocIDResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.pdpb.ResponseHeader\x12\n\n\x02id\x18\x02 \x01(\x04"(\n\nStoreLabel\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t"\xd6\x01\n\x05Store\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\x05\x12 \n\x06labels\x18\x04 \x03(\x0b\x32\x10.pdpb.StoreLabel\x12\x0f\n\x07version\x18\x05 \x01(\t\x12\x14\n\x0cpeer_address\x18\x06 \x01(\t\x12\x16\n\x0estatus_address\x18\x07 \x01(\t\x12\x17\n\x0fstart_timestamp\x18\t \x01(\x03\x12\x13\n\x0b\x64\x65ploy_path\x18\n \x01(\t\x12\x12\n\nnode_state\x18\r \x01(\x05"<\n\x15IsBootstrappedRequest\x12#\n\x06header\x18\x01 \x01(\x0b\x32\x13.pdpb.RequestHeader"T\n\x16IsBootstrappedResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.pdpb.ResponseHeader\x12\x14\n\x0c\x62ootstrapped\x18\x02 \x01(\x08"q\n\x10\x42ootstrapRequest\x12#\n\x06header\x18\x01 \x01(\x0b\x32\x13.pdpb.RequestHeader\x12\x1a\n\x05store\x18\x02 \x01(\x0b\x32\x0b.pdpb.Store\x12\x1c\n\x06region\x18\x03 \x01(\x0b\x32\x0c.pdpb.Region"9\n\x11\x42ootstrapResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.pdpb.ResponseHeader"R\n\x0fPutStoreRequest\x12#\n\x06header\x18\x01 \x01(\x0b\x32\x13.pdpb.RequestHeader\x12\x1a\n\x05store\x18\x02 \x01(\x0b\x32\x0b.pdpb.Store"8\n\x10PutStoreResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.pdpb.ResponseHeader">\n\x0cTimeInterval\x12\x17\n\x0fstart_timestamp\x18\x01 \x01(\x04\x12\x15\n\rend_timestamp\x18\x02 \x01(\x04"\xb7\x01\n\nStoreStats\x12\x10\n\x08store_id\x18\x01 \x01(\x04\x12\x10\n\x08\x63\x61pacity\x18\x02 \x01(\x04\x12\x11\n\tavailable\x18\x03 \x01(\x04\x12\x14\n\x0cregion_count\x18\x04 \x01(\r\x12\x12\n\nstart_time\x18\x07 \x01(\r\x12\x0f\n\x07is_busy\x18\t \x01(\x08\x12\x11\n\tused_size\x18\n \x01(\x04\x12$\n\x08interval\x18\x0f \x01(\x0b\x32\x12.pdpb.TimeInterval"]\n\x15StoreHeartbeatRequest\x12#\n\x06header\x18\x01 \x01(\x0b\x32\x13.pdpb.RequestHeader\x12\x1f\n\x05stats\x18\x02 \x01(\x0b\x32\x10.pdpb.StoreStats">\n\x16StoreHeartbeatResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.pdpb.ResponseHeader"0\n\x0bRegionEpoch\x12\x10\n\x08\x63onf_ver\x18\x01 \x01(\x04\x12\x0f\n\x07version\x18\x02 \x01(\x04"2\n\x04Peer\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x10\n\x08store_id\x18\x02 \x01(\x04\x12\x0c\n\x04role\x18\x03 \x01(\x05"|\n\x06Region\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x11\n\tstart_key\x18\x02 \x01(\x0c\x12\x0f\n\x07\x65nd_key\x18\x03 \x01(\x0c\x12\'\n\x0cregion_epoch\x18\x04 \x01(\x0b\x32\x11.pdpb.RegionEpoch\x12\x19\n\x05peers\x18\x05 \x03(\x0b\x32\n.pdpb.Peer";\n\tPeerStats\x12\x18\n\x04peer\x18\x01 \x01(\x0b\x32\n.pdpb.Peer\x12\x14\n\x0c\x64own_seconds\x18\x02 \x01(\x04"\xa7\x02\n\x16RegionHeartbeatRequest\x12#\n\x06header\x18\x01 \x01(\x0b\x32\x13.pdpb.RequestHeader\x12\x1c\n\x06region\x18\x02 \x01(\x0b\x32\x0c.pdpb.Region\x12\x1a\n\x06leader\x18\x03 \x01(\x0b\x32\n.pdpb.Peer\x12#\n\ndown_peers\x18\x04 \x03(\x0b\x32\x0f.pdpb.PeerStats\x12!\n\rpending_peers\x18\x05 \x03(\x0b\x32\n.pdpb.Peer\x12\x18\n\x10\x61pproximate_size\x18\n \x01(\x04\x12$\n\x08interval\x18\x0c \x01(\x0b\x32\x12.pdpb.TimeInterval\x12\x18\n\x10\x61pproximate_keys\x18\r \x01(\x04\x12\x0c\n\x04term\x18\x0e \x01(\x04";\n\nChangePeer\x12\x18\n\x04peer\x18\x01 \x01(\x0b\x32\n.pdpb.Peer\x12\x13\n\x0b\x63hange_type\x18\x02 \x01(\x05"1\n\x0c\x43hangePeerV2\x12!\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x10.pdpb.ChangePeer"E\n\x0eTransferLeader\x12\x18\n\x04peer\x18\x01 \x01(\x0b\x32\n.pdpb.Peer\x12\x19\n\x05peers\x18\x02 \x03(\x0b\x32\n.pdpb.Peer"+\n\x0bSplitRegion\x12\x0e\n\x06policy\x18\x01 \x01(\x05\x12\x0c\n\x04keys\x18\x02 \x03(\x0c"\xa6\x02\n\x17RegionHeartbeatResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.pdpb.ResponseHeader\x12%\n\x0b\x63hange_peer\x18\x02 \x01(\x0b\x32\x10.pdpb.ChangePeer\x12-\n\x0ftransfer_leader\x18\x03 \x01(\x0b\x32\x14.pdpb.TransferLeader\x12\x11\n\tregion_id\x18\x04 \x01(\x04\x12\'\n\x0cregion_epoch\x18\x05 \x01(\x0b\x32\x11.pdpb.RegionEpoch\x12\'\n\x0csplit_region\x18\x08 \x01(\x0b\x32\x11.pdpb.SplitRegion\x12*\n\x0e\x63hange_peer_v2\x18\t \x01(\x0b\x32\x12.pdpb.ChangePeerV2b\x06proto3'
-)
+
+
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0cpd_rpc.proto\x12\x04pdpb\"#\n\rRequestHeader\x12\x12\n\ncluster_id\x18\x01 \x01(\x04\"&\n\x05\x45rror\x12\x0c\n\x04type\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"@\n\x0eResponseHeader\x12\x12\n\ncluster_id\x18\x01 \x01(\x04\x12\x1a\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x0b.pdpb.Error\">\n\x06Member\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\x04\x12\x13\n\x0b\x63lient_urls\x18\x04 \x03(\t\"8\n\x11GetMembersRequest\x12#\n\x06header\x18\x01 \x01(\x0b\x32\x13.pdpb.RequestHeader\"w\n\x12GetMembersResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.pdpb.ResponseHeader\x12\x1d\n\x07members\x18\x02 \x03(\x0b\x32\x0c.pdpb.Member\x12\x1c\n\x06leader\x18\x03 \x01(\x0b\x32\x0c.pdpb.Member\"5\n\x0e\x41llocIDRequest\x12#\n\x06header\x18\x01 \x01(\x0b\x32\x13.pdpb.RequestHeader\"C\n\x0f\x41llocIDResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.pdpb.ResponseHeader\x12\n\n\x02id\x18\x02 \x01(\x04\"(\n\nStoreLabel\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xd6\x01\n\x05Store\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\x05\x12 \n\x06labels\x18\x04 \x03(\x0b\x32\x10.pdpb.StoreLabel\x12\x0f\n\x07version\x18\x05 \x01(\t\x12\x14\n\x0cpeer_address\x18\x06 \x01(\t\x12\x16\n\x0estatus_address\x18\x07 \x01(\t\x12\x17\n\x0fstart_timestamp\x18\t \x01(\x03\x12\x13\n\x0b\x64\x65ploy_path\x18\n \x01(\t\x12\x12\n\nnode_state\x18\r \x01(\x05\"<\n\x15IsBootstrappedRequest\x12#\n\x06header\x18\x01 \x01(\x0b\x32\x13.pdpb.RequestHeader\"T\n\x16IsBootstrappedResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.pdpb.ResponseHeader\x12\x14\n\x0c\x62ootstrapped\x18\x02 \x01(\x08\"q\n\x10\x42ootstrapRequest\x12#\n\x06header\x18\x01 \x01(\x0b\x32\x13.pdpb.RequestHeader\x12\x1a\n\x05store\x18\x02 \x01(\x0b\x32\x0b.pdpb.Store\x12\x1c\n\x06region\x18\x03 \x01(\x0b\x32\x0c.pdpb.Region\"9\n\x11\x42ootstrapResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.pdpb.ResponseHeader\"R\n\x0fPutStoreRequest\x12#\n\x06header\x18\x01 \x01(\x0b\x32\x13.pdpb.RequestHeader\x12\x1a\n\x05store\x18\x02 \x01(\x0b\x32\x0b.pdpb.Store\"8\n\x10PutStoreResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.pdpb.ResponseHeader\">\n\x0cTimeInterval\x12\x17\n\x0fstart_timestamp\x18\x01 \x01(\x04\x12\x15\n\rend_timestamp\x18\x02 \x01(\x04\"\xb7\x01\n\nStoreStats\x12\x10\n\x08store_id\x18\x01 \x01(\x04\x12\x10\n\x08\x63\x61pacity\x18\x02 \x01(\x04\x12\x11\n\tavailable\x18\x03 \x01(\x04\x12\x14\n\x0cregion_count\x18\x04 \x01(\r\x12\x12\n\nstart_time\x18\x07 \x01(\r\x12\x0f\n\x07is_busy\x18\t \x01(\x08\x12\x11\n\tused_size\x18\n \x01(\x04\x12$\n\x08interval\x18\x0f \x01(\x0b\x32\x12.pdpb.TimeInterval\"]\n\x15StoreHeartbeatRequest\x12#\n\x06header\x18\x01 \x01(\x0b\x32\x13.pdpb.RequestHeader\x12\x1f\n\x05stats\x18\x02 \x01(\x0b\x32\x10.pdpb.StoreStats\">\n\x16StoreHeartbeatResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.pdpb.ResponseHeader\"0\n\x0bRegionEpoch\x12\x10\n\x08\x63onf_ver\x18\x01 \x01(\x04\x12\x0f\n\x07version\x18\x02 \x01(\x04\"2\n\x04Peer\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x10\n\x08store_id\x18\x02 \x01(\x04\x12\x0c\n\x04role\x18\x03 \x01(\x05\"|\n\x06Region\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x11\n\tstart_key\x18\x02 \x01(\x0c\x12\x0f\n\x07\x65nd_key\x18\x03 \x01(\x0c\x12\'\n\x0cregion_epoch\x18\x04 \x01(\x0b\x32\x11.pdpb.RegionEpoch\x12\x19\n\x05peers\x18\x05 \x03(\x0b\x32\n.pdpb.Peer\";\n\tPeerStats\x12\x18\n\x04peer\x18\x01 \x01(\x0b\x32\n.pdpb.Peer\x12\x14\n\x0c\x64own_seconds\x18\x02 \x01(\x04\"\xa7\x02\n\x16RegionHeartbeatRequest\x12#\n\x06header\x18\x01 \x01(\x0b\x32\x13.pdpb.RequestHeader\x12\x1c\n\x06region\x18\x02 \x01(\x0b\x32\x0c.pdpb.Region\x12\x1a\n\x06leader\x18\x03 \x01(\x0b\x32\n.pdpb.Peer\x12#\n\ndown_peers\x18\x04 \x03(\x0b\x32\x0f.pdpb.PeerStats\x12!\n\rpending_peers\x18\x05 \x03(\x0b\x32\n.pdpb.Peer\x12\x18\n\x10\x61pproximate_size\x18\n \x01(\x04\x12$\n\x08interval\x18\x0c \x01(\x0b\x32\x12.pdpb.TimeInterval\x12\x18\n\x10\x61pproximate_keys\x18\r \x01(\x04\x12\x0c\n\x04term\x18\x0e \x01(\x04\";\n\nChangePeer\x12\x18\n\x04peer\x18\x01 \x01(\x0b\x32\n.pdpb.Peer\x12\x13\n\x0b\x63hange_type\x18\x02 \x01(\x05\"1\n\x0c\x43hangePeerV2\x12!\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x10.pdpb.ChangePeer\"E\n\x0eTransferLeader\x12\x18\n\x04peer\x18\x01 \x01(\x0b\x32\n.pdpb.Peer\x12\x19\n\x05peers\x18\x02 \x03(\x0b\x32\n.pdpb.Peer\"+\n\x0bSplitRegion\x12\x0e\n\x06policy\x18\x01 \x01(\x05\x12\x0c\n\x04keys\x18\x02 \x03(\x0c\"\xa6\x02\n\x17RegionHeartbeatResponse\x12$\n\x06header\x18\x01 \x01(\x0b\x32\x14.pdpb.ResponseHeader\x12%\n\x0b\x63hange_peer\x18\x02 \x01(\x0b\x32\x10.pdpb.ChangePeer\x12-\n\x0ftransfer_leader\x18\x03 \x01(\x0b\x32\x14.pdpb.TransferLeader\x12\x11\n\tregion_id\x18\x04 \x01(\x04\x12\'\n\x0cregion_epoch\x18\x05 \x01(\x0b\x32\x11.pdpb.RegionEpoch\x12\'\n\x0csplit_region\x18\x08 \x01(\x0b\x32\x11.pdpb.SplitRegion\x12*\n\x0e\x63hange_peer_v2\x18\t \x01(\x0b\x32\x12.pdpb.ChangePeerV2b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "pd_rpc_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pd_rpc_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-    DESCRIPTOR._loaded_options = None
-    _globals["_REQUESTHEADER"]._serialized_start = 22
-    _globals["_REQUESTHEADER"]._serialized_end = 57
-    _globals["_ERROR"]._serialized_start = 59
-    _globals["_ERROR"]._serialized_end = 97
-    _globals["_RESPONSEHEADER"]._serialized_start = 99
-    _globals["_RESPONSEHEADER"]._serialized_end = 163
-    _globals["_MEMBER"]._serialized_start = 165
-    _globals["_MEMBER"]._serialized_end = 227
-    _globals["_GETMEMBERSREQUEST"]._serialized_start = 229
-    _globals["_GETMEMBERSREQUEST"]._serialized_end = 285
-    _globals["_GETMEMBERSRESPONSE"]._serialized_start = 287
-    _globals["_GETMEMBERSRESPONSE"]._serialized_end = 406
-    _globals["_ALLOCIDREQUEST"]._serialized_start = 408
-    _globals["_ALLOCIDREQUEST"]._serialized_end = 461
-    _globals["_ALLOCIDRESPONSE"]._serialized_start = 463
-    _globals["_ALLOCIDRESPONSE"]._serialized_end = 530
-    _globals["_STORELABEL"]._serialized_start = 532
-    _globals["_STORELABEL"]._serialized_end = 572
-    _globals["_STORE"]._serialized_start = 575
-    _globals["_STORE"]._serialized_end = 789
-    _globals["_ISBOOTSTRAPPEDREQUEST"]._serialized_start = 791
-    _globals["_ISBOOTSTRAPPEDREQUEST"]._serialized_end = 851
-    _globals["_ISBOOTSTRAPPEDRESPONSE"]._serialized_start = 853
-    _globals["_ISBOOTSTRAPPEDRESPONSE"]._serialized_end = 937
-    _globals["_BOOTSTRAPREQUEST"]._serialized_start = 939
-    _globals["_BOOTSTRAPREQUEST"]._serialized_end = 1052
-    _globals["_BOOTSTRAPRESPONSE"]._serialized_start = 1054
-    _globals["_BOOTSTRAPRESPONSE"]._serialized_end = 1111
-    _globals["_PUTSTOREREQUEST"]._serialized_start = 1113
-    _globals["_PUTSTOREREQUEST"]._serialized_end = 1195
-    _globals["_PUTSTORERESPONSE"]._serialized_start = 1197
-    _globals["_PUTSTORERESPONSE"]._serialized_end = 1253
-    _globals["_TIMEINTERVAL"]._serialized_start = 1255
-    _globals["_TIMEINTERVAL"]._serialized_end = 1317
-    _globals["_STORESTATS"]._serialized_start = 1320
-    _globals["_STORESTATS"]._serialized_end = 1503
-    _globals["_STOREHEARTBEATREQUEST"]._serialized_start = 1505
-    _globals["_STOREHEARTBEATREQUEST"]._serialized_end = 1598
-    _globals["_STOREHEARTBEATRESPONSE"]._serialized_start = 1600
-    _globals["_STOREHEARTBEATRESPONSE"]._serialized_end = 1662
-    _globals["_REGIONEPOCH"]._serialized_start = 1664
-    _globals["_REGIONEPOCH"]._serialized_end = 1712
-    _globals["_PEER"]._serialized_start = 1714
-    _globals["_PEER"]._serialized_end = 1764
-    _globals["_REGION"]._serialized_start = 1766
-    _globals["_REGION"]._serialized_end = 1890
-    _globals["_PEERSTATS"]._serialized_start = 1892
-    _globals["_PEERSTATS"]._serialized_end = 1951
-    _globals["_REGIONHEARTBEATREQUEST"]._serialized_start = 1954
-    _globals["_REGIONHEARTBEATREQUEST"]._serialized_end = 2249
-    _globals["_CHANGEPEER"]._serialized_start = 2251
-    _globals["_CHANGEPEER"]._serialized_end = 2310
-    _globals["_CHANGEPEERV2"]._serialized_start = 2312
-    _globals["_CHANGEPEERV2"]._serialized_end = 2361
-    _globals["_TRANSFERLEADER"]._serialized_start = 2363
-    _globals["_TRANSFERLEADER"]._serialized_end = 2432
-    _globals["_SPLITREGION"]._serialized_start = 2434
-    _globals["_SPLITREGION"]._serialized_end = 2477
-    _globals["_REGIONHEARTBEATRESPONSE"]._serialized_start = 2480
-    _globals["_REGIONHEARTBEATRESPONSE"]._serialized_end = 2774
+  DESCRIPTOR._loaded_options = None
+  _globals['_REQUESTHEADER']._serialized_start=22
+  _globals['_REQUESTHEADER']._serialized_end=57
+  _globals['_ERROR']._serialized_start=59
+  _globals['_ERROR']._serialized_end=97
+  _globals['_RESPONSEHEADER']._serialized_start=99
+  _globals['_RESPONSEHEADER']._serialized_end=163
+  _globals['_MEMBER']._serialized_start=165
+  _globals['_MEMBER']._serialized_end=227
+  _globals['_GETMEMBERSREQUEST']._serialized_start=229
+  _globals['_GETMEMBERSREQUEST']._serialized_end=285
+  _globals['_GETMEMBERSRESPONSE']._serialized_start=287
+  _globals['_GETMEMBERSRESPONSE']._serialized_end=406
+  _globals['_ALLOCIDREQUEST']._serialized_start=408
+  _globals['_ALLOCIDREQUEST']._serialized_end=461
+  _globals['_ALLOCIDRESPONSE']._serialized_start=463
+  _globals['_ALLOCIDRESPONSE']._serialized_end=530
+  _globals['_STORELABEL']._serialized_start=532
+  _globals['_STORELABEL']._serialized_end=572
+  _globals['_STORE']._serialized_start=575
+  _globals['_STORE']._serialized_end=789
+  _globals['_ISBOOTSTRAPPEDREQUEST']._serialized_start=791
+  _globals['_ISBOOTSTRAPPEDREQUEST']._serialized_end=851
+  _globals['_ISBOOTSTRAPPEDRESPONSE']._serialized_start=853
+  _globals['_ISBOOTSTRAPPEDRESPONSE']._serialized_end=937
+  _globals['_BOOTSTRAPREQUEST']._serialized_start=939
+  _globals['_BOOTSTRAPREQUEST']._serialized_end=1052
+  _globals['_BOOTSTRAPRESPONSE']._serialized_start=1054
+  _globals['_BOOTSTRAPRESPONSE']._serialized_end=1111
+  _globals['_PUTSTOREREQUEST']._serialized_start=1113
+  _globals['_PUTSTOREREQUEST']._serialized_end=1195
+  _globals['_PUTSTORERESPONSE']._serialized_start=1197
+  _globals['_PUTSTORERESPONSE']._serialized_end=1253
+  _globals['_TIMEINTERVAL']._serialized_start=1255
+  _globals['_TIMEINTERVAL']._serialized_end=1317
+  _globals['_STORESTATS']._serialized_start=1320
+  _globals['_STORESTATS']._serialized_end=1503
+  _globals['_STOREHEARTBEATREQUEST']._serialized_start=1505
+  _globals['_STOREHEARTBEATREQUEST']._serialized_end=1598
+  _globals['_STOREHEARTBEATRESPONSE']._serialized_start=1600
+  _globals['_STOREHEARTBEATRESPONSE']._serialized_end=1662
+  _globals['_REGIONEPOCH']._serialized_start=1664
+  _globals['_REGIONEPOCH']._serialized_end=1712
+  _globals['_PEER']._serialized_start=1714
+  _globals['_PEER']._serialized_end=1764
+  _globals['_REGION']._serialized_start=1766
+  _globals['_REGION']._serialized_end=1890
+  _globals['_PEERSTATS']._serialized_start=1892
+  _globals['_PEERSTATS']._serialized_end=1951
+  _globals['_REGIONHEARTBEATREQUEST']._serialized_start=1954
+  _globals['_REGIONHEARTBEATREQUEST']._serialized_end=2249
+  _globals['_CHANGEPEER']._serialized_start=2251
+  _globals['_CHANGEPEER']._serialized_end=2310
+  _globals['_CHANGEPEERV2']._serialized_start=2312
+  _globals['_CHANGEPEERV2']._serialized_end=2361
+  _globals['_TRANSFERLEADER']._serialized_start=2363
+  _globals['_TRANSFERLEADER']._serialized_end=2432
+  _globals['_SPLITREGION']._serialized_start=2434
+  _globals['_SPLITREGION']._serialized_end=2477
+  _globals['_REGIONHEARTBEATRESPONSE']._serialized_start=2480
+  _globals['_REGIONHEARTBEATRESPONSE']._serialized_end=2774
 # @@protoc_insertion_point(module_scope)

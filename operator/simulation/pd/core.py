@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tikv_operator.simulation.pd.items import check_items
 from tikv_operator.simulation.pd.members import Member, Members
 from tikv_operator.simulation.pd.regions import Regions
 from tikv_operator.simulation.pd.registry import StoreRegistry
@@ -26,7 +27,6 @@ from tikv_operator.simulation.settings import SimulationSettings
 
 __all__ = ["SimulatedPD"]
 
-_KEPT: Final = frozenset({"keyspace", "pd-server", "replication", "replication-mode", "schedule"})
 _FIRST_REGION: Final = 1001  # PD draws all ids from one pot; two pots make stores with ids that a person can remember
 
 
@@ -293,12 +293,9 @@ class SimulatedPD:
         """Take items of the configuration that PD keeps itself, by their dotted names.
 
         Raises:
-            PDRefused: there is no such item.
+            PDRefused: there is no such item, or its value is of the wrong kind.
         """
-        for name in items:
-            if name.partition(".")[0] not in _KEPT or "." not in name:
-                msg = f"config item {name} not found"
-                raise PDRefused(msg)
+        check_items(items)
         self.configured.update(items)
         tables: dict[str, Any] = {}
         for name, value in items.items():

@@ -17,6 +17,7 @@ import msgspec
 
 from tikv_operator.simulation.pd import shapes
 from tikv_operator.simulation.pd.core import SimulatedPD
+from tikv_operator.simulation.pd.items import check_items
 from tikv_operator.simulation.pd.members import MemberRefused
 from tikv_operator.simulation.pd.stores import PDRefused, StoreGone, StoreNotFound
 
@@ -237,7 +238,11 @@ def _ready(call: _Call) -> tuple[int, Any]:
 
 
 def _set_config(call: _Call) -> tuple[int, Any]:
-    call.pd.set_config(_decode(call, dict[str, Any]))
+    items = _decode(call, dict[str, Any])
+    check_items(items)
+    if not call.pd.bootstrapped and any(name.startswith("replication.") for name in items):
+        return 400, _NOT_BOOTSTRAPPED
+    call.pd.set_config(items)
     return 200, "The config is updated."
 
 
@@ -295,7 +300,7 @@ _ROUTES: Final = (
     _route("GET", "v1/health", lambda call: (200, shapes.health(call.pd)), unborn=0),
     _route("GET", "v2/ready", _ready, unborn=0),
     _route("POST", "v1/config", _set_config, unborn=0),
-    _route("GET", "v1/config/rules", lambda call: (200, shapes.placement_rules(call.pd)), unborn=0),
+    _route("GET", "v1/config/rules", lambda call: (200, shapes.placement_rules(call.pd))),
     _route("GET", "v1/config", lambda call: (200, shapes.config(call.pd)), unborn=0),
     _route("GET", "v1/stores", _stores),
     _route("GET", "v1/store/{id}", _store),

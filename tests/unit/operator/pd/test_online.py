@@ -31,6 +31,19 @@ def test_lists_become_the_text_that_pd_takes() -> None:
     assert dict(change.online) == {"replication.location-labels": "zone,host"}
 
 
+def test_truth_values_become_the_text_that_pd_takes() -> None:
+    change = change_of("", "[schedule]\nenable-joint-consensus = true\n[replication]\nstrictly-match-label = false\n")
+    assert dict(change.online) == {
+        "schedule.enable-joint-consensus": "true",
+        "replication.strictly-match-label": "false",
+    }
+
+
+def test_of_keyspaces_pd_takes_everything_as_it_is() -> None:
+    change = change_of("", '[keyspace]\npre-alloc = ["a", "b"]\nwait-region-split = true\n')
+    assert dict(change.online) == {"keyspace.pre-alloc": ["a", "b"], "keyspace.wait-region-split": True}
+
+
 def test_another_way_to_write_the_same_changes_nothing() -> None:
     change = change_of("schedule.a = 1 # x", "[schedule]\na = 1\n")
     assert (dict(change.online), change.restarts) == ({}, False)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from controller_runtime.clock import LoopClock
-from helpers.scripted_pd import ScriptedPD, wire_store
+from helpers.scripted_pd import NOT_BOOTSTRAPPED, ScriptedPD, wire_store
 from tikv_operator.pdclient import PDClient, PDResponse
 from tikv_operator.pdclient.poll import take_snapshot
 
@@ -36,6 +36,7 @@ def pd_with(level: str, rules: PDResponse) -> ScriptedPD:
         pytest.param(answer([DEFAULT, POLICY]), "", id="a policy for some tables"),
         pytest.param(answer([DEFAULT | {"isolation_level": ""}]), "", id="PD's own rule says otherwise"),
         pytest.param(answer("placement rules feature is disabled", 412), "zone", id="no rules"),
+        pytest.param(PDResponse(500, NOT_BOOTSTRAPPED), "zone", id="no store yet"),
     ],
 )
 async def test_what_pd_promises(rules: PDResponse, level: str) -> None:

@@ -10,7 +10,8 @@ over HTTPS, where kubectl works against it. What it does it does as a real API s
 - no logs, exec, attach, port forwarding or ephemeral containers (501); protobuf only in bodies that kubectl sends;
 - built-in kinds other than pods, services, claims, secrets and config maps are barely validated beyond their types;
 - CEL without optional values (`?.`), `quantity()`, `url()`, `ip()` and `isSorted()`, and without cost limits;
-- duplicate keys in JSON go unnoticed (the last wins); managers of more than ten plain writes are not merged into one.
+- fields that come twice are seen in JSON, not in YAML (the last wins); managers of more than ten plain writes are not
+  merged into one.
 """
 
 from __future__ import annotations

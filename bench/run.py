@@ -1,7 +1,7 @@
 """Measures this runtime beside Go's controller-runtime and writes docs/performance.md. bench/README.md says how to read it.
 
-make bench                                  everything: some twenty minutes
-make bench BENCH="--everybody"              with kube-rs and Kopf, where they can be made: ten minutes more
+make bench                                  everything: a quarter of an hour
+make bench BENCH="--everybody"              with kube-rs and Kopf, where they can be made: eight minutes more
 make bench BENCH="--only queue,cold"        some of it; figures of earlier runs are kept
 make bench BENCH="--against embedded --scale 0.01 --rounds 1"     does all of it work? Shown, not written
 """
@@ -29,7 +29,7 @@ import widgets
 from contestant import Failed
 from controlplane import Control, embedded, real
 from results import ENDED_AFTER, Results
-from scenarios import BENCHMARKS, Command, Figures, Scenario, scenarios
+from scenarios import Command, Figures, Scenario, scenarios
 
 HERE: Final = Path(__file__).parent
 CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tikv-operator" / "bench"
@@ -161,7 +161,7 @@ def _commit() -> str:
 
 
 def _options() -> argparse.Namespace:
-    every = ", ".join((*QUEUE, *BENCHMARKS))
+    every = ", ".join((*QUEUE, *scenarios()))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help=f"some of: {every}; a beginning stands for all that begin with it")
     parser.add_argument("--rounds", type=int, default=3, help="of each contestant; figures are medians")
@@ -187,8 +187,9 @@ def main() -> None:
 def _measured(options: argparse.Namespace, kept: Results) -> Results:
     """Measure what the options ask for; return the results, which are kept if they are of the real thing."""
     wanted = (options.only or "").split(",")
-    names = [name for name in (*QUEUE, *BENCHMARKS) if any(name.startswith(word) for word in wanted)]
-    chosen = {name: scenario for name, scenario in scenarios(options.scale).items() if name in names}
+    available = scenarios(options.scale)
+    names = [name for name in (*QUEUE, *available) if any(name.startswith(word) for word in wanted)]
+    chosen = {name: scenario for name, scenario in available.items() if name in names}
     assets = control_plane(options.against) if chosen else None
     results = kept if options.scale == 1 and (assets is not None or not chosen) else Results(None)
     results.origin = f"{_commit()}, {time.strftime('%Y-%m-%d')}"

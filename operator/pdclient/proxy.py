@@ -124,7 +124,7 @@ class ServiceProxyRequester:
             raise PDUnexpectedAnswer(msg, status=response.status)
         refusal = _refusal(response)
         if refusal is not None:
-            msg = f"the API server does not reach PD at {base or self.url}: {refusal} ({response.status})"
+            msg = f"the API server does not reach {base or f'PD at {self.url}'}: {refusal} ({response.status})"
             raise PDUnreachable(msg, sent=response.status >= 500)
         return PDResponse(response.status, response.body, f"{base.rstrip('/') or self.url}{path}")
 

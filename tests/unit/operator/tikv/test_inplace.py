@@ -14,6 +14,7 @@ MORE = Overlay(
         spec={
             "tolerations": [{"key": "db", "operator": "Exists"}],
             "containers": [{"name": "tikv", "env": [{"name": "A", "value": "1"}]}],
+            "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "1024Mi"}}],
         }
     )
 )
@@ -35,6 +36,9 @@ def server_defaults(pod: Pod) -> None:
     found.containers[1].env = [EnvVar(name="INJECTED", value="x"), *(found.containers[1].env or [])]
     assert found.containers[1].resources is not None
     found.containers[1].resources.limits = {"cpu": "1000m", "memory": "2048Mi"}
+    for volume in found.volumes or []:
+        if volume.empty_dir is not None and volume.empty_dir.size_limit is not None:
+            volume.empty_dir.size_limit = "1Gi"
 
 
 @pytest.mark.parametrize("overlay", [None, MORE], ids=["plain", "overlaid"])
@@ -69,7 +73,9 @@ def grace() -> Pod:
         pytest.param(ready_api, ["containers[tikv].readinessProbe"], id="a probe"),
         pytest.param(grace, ["terminationGracePeriodSeconds"], id="another grace period"),
         pytest.param(
-            lambda: make_pod(make_tikv(overlay=MORE)), ["containers[tikv].env", "tolerations"], id="an overlay"
+            lambda: make_pod(make_tikv(overlay=MORE)),
+            ["containers[tikv].env", "tolerations", "volumes[scratch]"],
+            id="an overlay",
         ),
     ],
 )

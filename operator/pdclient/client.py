@@ -37,6 +37,7 @@ _V1: Final = "/pd/api/v1"
 _V2: Final = "/pd/api/v2"
 _EVICT_LEADER: Final = "evict-leader-scheduler"
 
+_NO_LABEL: Final = "does not exist"  # the only thing that PD's answer says of it
 _ALL_STATES: Final = (("state", "0"), ("state", "1"), ("state", "2"))
 _RELEASE: Final = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:\+.*)?")  # a pre-release doesn't match
 _FIRST_WITH_READY: Final = (8, 5, 2)
@@ -112,7 +113,11 @@ class PDClient:
         return True
 
     async def transfer_leader(self, member: str) -> None:
-        """Ask the named PD server to become PD's leader. Succeeds if there is no such member."""
+        """Make the named PD server PD's leader, as far as etcd is concerned; PD has no leader until it has taken over.
+
+        Raises:
+            PDError: there is no such member, or it cannot be reached.
+        """
         await self._remove("leader_transfer", "POST", f"{_V1}/leader/transfer/{quote(member, safe='')}")
 
     async def delete_member(self, member: str) -> None:
@@ -202,7 +207,11 @@ class PDClient:
     async def delete_store_label(self, store_id: str, key: str) -> None:
         """Remove one label. Succeeds if the store has no such label."""
         body = msgspec.json.encode(key)
-        await self._remove("store_label_delete", "DELETE", f"{_store_path(store_id)}/label", body=body)
+        try:
+            await self._remove("store_label_delete", "DELETE", f"{_store_path(store_id)}/label", body=body)
+        except PDError as error:
+            if error.status != 500 or _NO_LABEL not in error.message:
+                raise
 
     async def down_peers(self) -> DownPeers:
         """Return the regions that have a peer which doesn't answer."""

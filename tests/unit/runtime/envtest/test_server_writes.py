@@ -44,6 +44,17 @@ def test_generate_name_adds_five_characters_and_stays_within_63() -> None:
     assert len(long) == 63
 
 
+def test_a_generated_name_that_is_taken_is_made_again() -> None:
+    generated = {"metadata": {"generateName": "c-"}}
+    twin, server = Server(), Server()  # of one seed: they generate the same names
+    twin.ok("POST", CONFIG_MAPS, config_map("other"))
+    taken = twin.ok("POST", CONFIG_MAPS, generated)["metadata"]["name"]
+    server.ok("POST", CONFIG_MAPS, config_map(taken))
+    made = server.ok("POST", CONFIG_MAPS, generated)["metadata"]["name"]
+    assert made.startswith("c-")
+    assert made != taken
+
+
 @pytest.mark.parametrize(
     ("body", "code", "reason", "message"),
     [

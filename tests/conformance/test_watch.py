@@ -95,6 +95,7 @@ class TestInitialEvents:
         first = await create(api, path, "a")
         latest = await create(api, path, "b")
         query = {} if version is None else {"resourceVersion": "0" if version == "0" else str(first)}
+        await api.eventually(path, lambda answer: len(answer.ok()["items"]) == 2, resourceVersion="0")
         async with api.watch(path, allowWatchBookmarks=True, **INITIAL, **query) as watch:
             events = await watch.until(lambda event: event["type"] == "BOOKMARK")
             assert sorted(told(events[:-1])) == [("ADDED", "a"), ("ADDED", "b")]

@@ -11,22 +11,27 @@ from collections.abc import Iterable, Sequence
 from controller_runtime.api import parse_time
 from tikv_operator.api import PD
 from tikv_operator.common.conditions import READY, TRUE, find_condition
-from tikv_operator.pd.quorum import obstacle_to_joining
+from tikv_operator.pd.quorum import obstacle_to_joining, obstacle_to_removal
 from tikv_operator.pdclient import PDSnapshot
 
 __all__ = ["failed", "obstacle_to_change", "strangers"]
 
 
-def obstacle_to_change(snapshot: PDSnapshot, pds: Iterable[PD]) -> str:
+def obstacle_to_change(snapshot: PDSnapshot, pds: Sequence[PD]) -> str:
     """Return why no PD can be added now, or an empty text.
 
     Args:
         pds: of the whole cluster.
     """
+    by_name = {member.name: member for member in snapshot.members.members}
     for pd in pds:
-        if pd.metadata.deletion_timestamp is not None:
+        if pd.metadata.deletion_timestamp is None:
+            continue
+        member = by_name.get(pd.metadata.name)
+        if member is None or not obstacle_to_removal(snapshot.members, snapshot.healthy, member):
             return f"{pd.metadata.name} is still leaving"
-    names = {member.name for member in snapshot.members.members}
+        # It can't leave before another one has come: waiting for each other they would wait for ever.
+    names = by_name.keys()
     joining = [pd.metadata.name for pd in pds if pd.metadata.name not in names]
     if joining:
         return f"{', '.join(joining)} is still joining"

@@ -105,7 +105,8 @@ class UpdateStrategy(Model, kw_only=True):
     """How a change reaches a running instance."""
 
     config: Annotated[str | None, Schema(enum=("Restart", "HotReload"), default="Restart")] = None
-    """`Restart` recreates the pod when the configuration changes, `HotReload` leaves it running."""
+    """`Restart` recreates the pod when the configuration changes. `HotReload` leaves it running: a TiKV is told of what can be
+    changed while it runs, and a condition names the rest."""
 
 
 class ScheduleTopology(Model, kw_only=True):

@@ -1,4 +1,4 @@
-"""The tests that docs/flaws-of-the-original.md names exist."""
+"""The tests that docs/flaws-of-the-original.md and its sister about PD name exist."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[2]
-TABLE = (TESTS.parent / "docs" / "flaws-of-the-original.md").read_text()
+TABLE = "\n".join(page.read_text() for page in sorted((TESTS.parent / "docs").glob("flaws-of-the-original*.md")))
 NAMED = sorted(set(re.findall(r"`([\w/]+\.py::[\w:]+)`", TABLE)))
 
 

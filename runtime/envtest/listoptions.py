@@ -40,10 +40,17 @@ def read_list_options(params: Mapping[str, str]) -> ListOptions:
     Raises:
         StatusError: 400 for what is no number, 422 for options that contradict each other.
     """
-    watch, version, match = flag(params, "watch"), params.get("resourceVersion", ""), params.get("resourceVersionMatch", "")
+    watch, version, match = (
+        flag(params, "watch"),
+        params.get("resourceVersion", ""),
+        params.get("resourceVersionMatch", ""),
+    )
     initial = flag(params, "sendInitialEvents") if "sendInitialEvents" in params else None
     if watch and initial is None and not match and version in ("", "0"):
-        initial, match = True, "NotOlderThan"  # a watch from nowhere begins with what there is, and says where that ends
+        initial, match = (
+            True,
+            "NotOlderThan",
+        )  # a watch from nowhere begins with what there is, and says where that ends
     options = ListOptions(
         watch=watch,
         version=version,

@@ -83,7 +83,9 @@ def validate_metadata(kind: Kind, metadata: Json) -> list[Cause]:
     if not kind.custom and kind.resource.group != "apiextensions.k8s.io":
         for index, finalizer in enumerate(finalizers):
             if "/" not in str(finalizer) and finalizer not in _STANDARD_FINALIZERS:
-                why = f'Invalid value: "{finalizer}": name is neither a standard finalizer name nor is it fully qualified'
+                why = (
+                    f'Invalid value: "{finalizer}": name is neither a standard finalizer name nor is it fully qualified'
+                )
                 causes.append(Cause(f"metadata.finalizers[{index}]", why))
     return causes
 
@@ -145,7 +147,9 @@ def _owner_problems(owners: list[Any]) -> list[Cause]:
     if len(controllers) > 1:
         given = orjson.dumps([_in_order(owner) for owner in owners if isinstance(owner, dict)]).decode()
         why = 'Only one reference can have Controller set to true. Found "true" in references for '
-        causes.append(Cause("metadata.ownerReferences", f"Invalid value: {given}: {why}{' and '.join(controllers[:2])}"))
+        causes.append(
+            Cause("metadata.ownerReferences", f"Invalid value: {given}: {why}{' and '.join(controllers[:2])}")
+        )
     return causes
 
 

@@ -208,7 +208,7 @@ class Resources:
         page = list_page(self._storage.version, self._storage.table(kind.storage), selection, listing)
         body_of_answer = self._rendering(call, target, params).many(page)
         for stored in page.items:
-            if self._storage.get(kind.storage, stored.key) is not None:  # it may be gone since the version that was listed
+            if self._storage.get(kind.storage, stored.key) is not None:  # else it is gone since
                 self._deleter.delete(kind, stored.key, options)
         return Answer(200, body_of_answer)
 

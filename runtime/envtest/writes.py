@@ -22,17 +22,16 @@ from controller_runtime.envtest.checks import (
     check_applied_fields,
     check_home,
     check_uid,
-    check_unknown_fields,
     check_url,
     check_valid,
     check_version,
 )
+from controller_runtime.envtest.decoding import decoded
 from controller_runtime.envtest.equality import identical
 from controller_runtime.envtest.kinds import Kind
 from controller_runtime.envtest.lastapplied import forgiven_fields, refresh_last_applied
 from controller_runtime.envtest.metadata import (
     complete_name,
-    drop_unknown_fields,
     give_identity,
     keep_server_fields,
     next_generation,
@@ -41,7 +40,7 @@ from controller_runtime.envtest.metadata import (
 from controller_runtime.envtest.metadatarules import finalizer_warnings, validate_metadata, validate_metadata_update
 from controller_runtime.envtest.parts import configured_part, copied, keep_status, only_status
 from controller_runtime.envtest.patches import APPLY, patched, read_yaml
-from controller_runtime.envtest.shapes import check_applied_shape, check_shape
+from controller_runtime.envtest.shapes import check_applied_shape
 from controller_runtime.envtest.status import (
     Cause,
     DecodingError,
@@ -89,7 +88,7 @@ class Writer:
         Raises:
             StatusError: it was refused.
         """
-        return self._create(kind, namespace, self._decoded(kind, obj, options), options)
+        return self._create(kind, namespace, decoded(kind, obj, options), options)
 
     def _create(self, kind: Kind, namespace: str, obj: Json, options: WriteOptions) -> Stored:
         metadata = obj["metadata"]
@@ -118,7 +117,7 @@ class Writer:
         Raises:
             StatusError: it was refused.
         """
-        obj = self._decoded(kind, obj, options)
+        obj = decoded(kind, obj, options)
         metadata = obj["metadata"]
         check_url(key, metadata)
         stored = self._storage.get(kind.storage, key)
@@ -153,28 +152,11 @@ class Writer:
         live = kind.from_storage(stored.copy())
         obj = patched(live, body, media, schema)
         try:
-            obj = self._decoded(kind, obj, options, subresource)
+            obj = decoded(kind, obj, options, subresource)
         except DecodingError as error:
             raise unprocessable_patch(obj, error.why) from error
         check_url(key, obj["metadata"])
         return Written(self._update(kind, stored, obj, options, subresource))
-
-    @staticmethod
-    def _decoded(kind: Kind, obj: Any, options: WriteOptions, subresource: str = "") -> Json:
-        """The object of a request without what its kind does not know, which is refused, reported, or ignored.
-
-        Of an object that was patched through its status subresource only the status can have anything new.
-        """
-        decoded = check_shape(kind, obj)
-        unknown = drop_unknown_fields(decoded["metadata"])
-        if subresource == "status":
-            part = {"status": decoded.pop("status")} if "status" in decoded else {}
-            unknown += kind.strategy.prune(part)
-            decoded.update(part)
-        else:
-            unknown += kind.strategy.prune(decoded)
-        check_unknown_fields(kind, unknown, options)
-        return decoded
 
     def _apply(self, kind: Kind, key: ObjectKey, config: Any, options: WriteOptions, subresource: str) -> Written:
         config = check_applied_shape(kind, config)

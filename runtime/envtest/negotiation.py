@@ -101,7 +101,7 @@ class Rendering:
     def many(self, page: Page) -> bytes:
         """A list."""
         metadata: Json = {"resourceVersion": str(page.version)}
-        if self._kind.custom:
+        if self._kind.custom and self._view == "object":
             metadata["continue"] = ""
         if page.token:
             metadata["continue"] = page.token

@@ -3,7 +3,7 @@
 `EmbeddedCluster` starts in milliseconds, needs no binaries, and is reached in process (also on a virtual-time loop) or
 over HTTPS, where kubectl works against it. What it does it does as a real API server; what it does not do it says:
 
-- no authorization: whoever has the cluster's token may do everything (RBAC kinds are stored only);
+- users are known by tokens alone, not by certificates; roles decide, but are not aggregated from labelled ones;
 - no admission or conversion webhooks, no aggregated APIs, no ValidatingAdmissionPolicies;
 - no controllers but those that clean up (owner references, namespaces, CRDs): no Deployments, no scheduler, no kubelet,
   no default service accounts, no expiry of events;

@@ -19,7 +19,7 @@ async def delete_everything(world: RealWorld) -> None:
     await world.until(world.seen.leftovers)
 
 
-async def test_a_group_is_created_scaled_rolled_upgraded_scaled_in_and_deleted(tmp_path: Path) -> None:
+async def test_a_group_is_created_scaled_out_rolled_and_upgraded(tmp_path: Path) -> None:
     async with real_world(tmp_path) as world:
         await world.create(replicas=3)
         await world.change({"replicas": 4})
@@ -32,7 +32,12 @@ async def test_a_group_is_created_scaled_rolled_upgraded_scaled_in_and_deleted(t
         assert {store.version for store in await world.pd.client.stores()} == {"8.1.1"}
         assert world.watch.missing == 1  # one at a time
         assert world.watch.removed == set()
+        assert len(world.watch.cluster_ids) == 1
 
+
+async def test_a_removal_is_cancelled_half_way_carried_out_later_and_everything_is_deleted(tmp_path: Path) -> None:
+    async with real_world(tmp_path) as world:
+        await world.create(replicas=4)
         await world.pd.post("config", {"replica-schedule-limit": 0})  # so that nothing leaves the store that is removed
         await world.change({"replicas": 3})
         await world.until(lambda: "" if world.watch.offline else "no store is being removed")

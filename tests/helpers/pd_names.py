@@ -83,7 +83,7 @@ def main() -> None:
     from tikv_operator.__main__ import main as operator
 
     path = Path(sys.argv.pop(1))
-    aiohttp.connector.DefaultResolver = resolver_for(path)  # type: ignore[misc, assignment]
+    aiohttp.connector.DefaultResolver = resolver_for(path)  # type: ignore[attr-defined, assignment]
     operator()
 
 

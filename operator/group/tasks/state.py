@@ -107,6 +107,11 @@ class GroupContext(Generic[G, I]):
         return 0 if self.cluster is None else self.cluster.metadata.generation
 
     @property
+    def held_back(self) -> str:
+        """The reason of the Event about `waiting_for`."""
+        return "UpgradeHeldBack"
+
+    @property
     def most_unavailable(self) -> int:
         """How many instances may be down together."""
         return 1

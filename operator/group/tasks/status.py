@@ -56,13 +56,13 @@ async def ready(ctx: AnyGroup) -> Result:
 async def synced(ctx: AnyGroup) -> Result:
     """Say whether there are as many instances as wanted and all of them have come to the update revision."""
     revision, wanted = _update_revision(ctx), ctx.group.spec.replicas
-    if _at(ctx, revision) == len(ctx.instances) == wanted:
+    if not ctx.waiting_for and _at(ctx, revision) == len(ctx.instances) == wanted:
         _set(ctx, SYNCED, True, "Synced", "all subreources are synced")
         return complete("synced")
     detail = ctx.waiting_for or ctx.queued_for or summary.not_synced(ctx.instances, revision, wanted)
     message = f"not all instances are up to date: {detail}"
     if ctx.waiting_for:
-        _warn_once(ctx, SYNCED, "UpgradeHeldBack", message)
+        _warn_once(ctx, SYNCED, ctx.held_back, message)
     _set(ctx, SYNCED, False, "NotAllInstancesUpToDate", message)
     return complete(f"not synced: {detail}")
 

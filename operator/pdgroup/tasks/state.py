@@ -41,6 +41,10 @@ class PDGroupContext(GroupContext[PDGroup, PD]):
         return self.group.status
 
     @property
+    def held_back(self) -> str:
+        return "HeldBack"
+
+    @property
     def snapshot(self) -> PDSnapshot:
         """What PD said last; empty if it can't be trusted."""
         found = self.handle.snapshot if self.handle is not None else None

@@ -331,7 +331,7 @@ async def test_whatever_happens_pd_keeps_its_quorum_and_comes_to_rest(seed: int)
         await created(system, "TiKVGroup")
         watch, before = PDQuorum(system, CLUSTER), cluster_id(system)
         history = History(system, seed)
-        await history.play(20)
+        await history.play(14)
         await change(system, replicas=3)
         try:
             await settled(system, timeout=3600.0)

@@ -8,10 +8,14 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import string
 from typing import Any, Final
 
+import orjson
+
 from controller_runtime.api.quantity import parse_quantity
-from controller_runtime.envtest.status import Cause
+from controller_runtime.envtest.builtinrules import data_keys, secret_keys, unsupported
+from controller_runtime.envtest.status import Cause, DecodingError
 from controller_runtime.envtest.storage import Change, Json, ResourceId, Storage
 
 __all__ = [
@@ -31,8 +35,15 @@ __all__ = [
 ]
 
 
+_ACCESS_MODES: Final = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+_SERVICE_TYPES: Final = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+_BASE64: Final = frozenset(string.ascii_letters + string.digits + "+/=")
+_PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
+_AFFINITIES: Final = ("ClientIP", "None")
+
+
 def _immutable(path: str, value: Any) -> Cause:
-    shown = f'"{value}"' if isinstance(value, str) else str(value)
+    shown = orjson.dumps(value).decode()
     return Cause(path, f"Invalid value: {shown}: field is immutable")
 
 
@@ -58,44 +69,61 @@ def claim_defaults(obj: Json, old: Json | None) -> None:
 
 
 def claim_rules(obj: Json, old: Json | None, subresource: str) -> list[Cause]:
-    """After creation a claim may only ask for more storage, name its volume once, or change its attributes class."""
+    """After creation a claim's volume and class can be set once; a bound one may also ask for more storage."""
     if subresource:
         return []
     spec: Json = obj["spec"]
     causes: list[Cause] = []
-    if not spec.get("accessModes"):
-        causes.append(
-            Cause("spec.accessModes", "Required value: at least 1 access mode is required", "FieldValueRequired")
-        )
+    modes = spec.get("accessModes")
+    if not modes:
+        message = "Required value: at least 1 access mode is required"
+        causes.append(Cause("spec.accessModes", message, "FieldValueRequired"))
+    causes += [
+        unsupported("spec.accessModes", mode, _ACCESS_MODES) for mode in modes or () if mode not in _ACCESS_MODES
+    ]
     wanted = spec.get("resources", {}).get("requests", {}).get("storage")
     if wanted is None:
         causes.append(Cause("spec.resources[storage]", "Required value", "FieldValueRequired"))
+    elif parse_quantity(str(wanted)) <= 0:
+        causes.append(Cause("spec.resources[storage]", f'Invalid value: "{wanted}": must be greater than zero'))
     if old is None or causes:
         return causes
     before: Json = old["spec"]
-    had = before.get("resources", {}).get("requests", {}).get("storage", "0")
-    if parse_quantity(str(wanted)) < parse_quantity(str(had)):
-        message = "Forbidden: field can not be less than previous value"
-        causes.append(Cause("spec.resources.requests.storage", message, "FieldValueForbidden"))
-    if _fixed_claim(spec, before) != _fixed_claim(before, before):
+    bound = (old.get("status") or {}).get("phase") == "Bound"
+    if _fixed_claim(spec, before, bound=bound) != _fixed_claim(before, before, bound=bound):
         message = (
             "Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for "
             "bound claims"
         )
         causes.append(Cause("spec", message, "FieldValueForbidden"))
+    elif bound:
+        causes += _shrunk(obj, old)
     if before.get("volumeAttributesClassName") and not spec.get("volumeAttributesClassName"):
         message = "Forbidden: update from non-nil value to nil is forbidden"
         causes.append(Cause("spec.volumeAttributesClassName", message, "FieldValueForbidden"))
     return causes
 
 
-def _fixed_claim(spec: Json, before: Json) -> Json:
-    free = {"resources", "volumeAttributesClassName"}
+def _shrunk(obj: Json, old: Json) -> list[Cause]:
+    """A claim may ask for less than before (after an expansion that failed), but for no less than it has."""
+    wanted = str(obj["spec"]["resources"]["requests"]["storage"])
+    has = (old.get("status") or {}).get("capacity", {}).get("storage")
+    if has is None or parse_quantity(wanted) >= parse_quantity(str(has)):
+        return []
+    message = "Forbidden: field can not be less than status.capacity"
+    return [Cause("spec.resources.requests.storage", message, "FieldValueForbidden")]
+
+
+def _fixed_claim(spec: Json, before: Json, *, bound: bool) -> Json:
+    free = {"volumeAttributesClassName"}
     if not before.get("volumeName"):
         free.add("volumeName")
     if "storageClassName" not in before:
         free.add("storageClassName")
-    return {name: value for name, value in spec.items() if name not in free}
+    fixed = {name: value for name, value in spec.items() if name not in free}
+    if bound:
+        fixed["resources"] = {name: value for name, value in spec.get("resources", {}).items() if name != "requests"}
+    return fixed
 
 
 def volume_defaults(obj: Json, old: Json | None) -> None:
@@ -117,11 +145,7 @@ def storage_class_rules(obj: Json, old: Json | None, subresource: str) -> list[C
     if old is None:
         return []
     fixed = ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
-    return [
-        Cause(name, "Forbidden: updates to " + name + " are forbidden.", "FieldValueForbidden")
-        for name in fixed
-        if obj.get(name) != old.get(name)
-    ]
+    return [_immutable(name, obj.get(name)) for name in fixed if obj.get(name) != old.get(name)]
 
 
 def revision_rules(obj: Json, old: Json | None, subresource: str) -> list[Cause]:
@@ -130,7 +154,7 @@ def revision_rules(obj: Json, old: Json | None, subresource: str) -> list[Cause]
     if old is None and obj.get("data") is None:
         causes.append(Cause("data", "Required value: data is mandatory", "FieldValueRequired"))
     if old is not None and obj.get("data") != old.get("data"):
-        causes.append(Cause("data", 'Invalid value: "object": field is immutable'))
+        causes.append(_immutable("data", obj.get("data")))
     revision = obj.get("revision", 0)
     if revision < 0:
         causes.append(Cause("revision", f"Invalid value: {revision}: must be greater than or equal to 0"))
@@ -148,19 +172,20 @@ def secret_defaults(obj: Json, old: Json | None) -> None:
 
 
 def secret_rules(obj: Json, old: Json | None, subresource: str) -> list[Cause]:
-    causes: list[Cause] = []
-    for name, value in (obj.get("data") or {}).items():
+    for value in (obj.get("data") or {}).values():
         try:
             base64.b64decode(value, validate=True)
         except binascii.Error as error:
-            causes.append(Cause(f"data[{name}]", f"Invalid value: {error}"))
+            wrong = next((index for index, letter in enumerate(value) if letter not in _BASE64), len(value))
+            raise DecodingError("Secret", "v1", "Secret", f"illegal base64 data at input byte {wrong}") from error
+    causes = data_keys(obj) + secret_keys(obj)
     if old is not None and obj.get("type") != old.get("type"):
         causes.append(_immutable("type", obj.get("type")))
     return causes + _frozen(obj, old, ("data",))
 
 
 def config_map_rules(obj: Json, old: Json | None, subresource: str) -> list[Cause]:
-    return _frozen(obj, old, ("data", "binaryData"))
+    return data_keys(obj) + _frozen(obj, old, ("data", "binaryData"))
 
 
 def _frozen(obj: Json, old: Json | None, names: tuple[str, ...]) -> list[Cause]:
@@ -226,6 +251,12 @@ def service_rules(obj: Json, old: Json | None, subresource: str) -> list[Cause]:
     spec: Json = obj["spec"]
     causes: list[Cause] = []
     ports: list[Json] = spec.get("ports") or []
+    if spec["type"] not in _SERVICE_TYPES:
+        causes.append(unsupported("spec.type", spec["type"], _SERVICE_TYPES))
+    if spec["type"] == "ExternalName" and not spec.get("externalName"):
+        causes.append(Cause("spec.externalName", "Required value", "FieldValueRequired"))
+    if spec.get("sessionAffinity") not in _AFFINITIES:
+        causes.append(unsupported("spec.sessionAffinity", spec.get("sessionAffinity"), _AFFINITIES))
     if not ports and spec.get("clusterIP") != "None" and spec["type"] != "ExternalName":
         causes.append(Cause("spec.ports", "Required value", "FieldValueRequired"))
     names: set[str] = set()
@@ -235,13 +266,19 @@ def service_rules(obj: Json, old: Json | None, subresource: str) -> list[Cause]:
         if not isinstance(number, int) or not 0 < number < 65536:
             message = f"Invalid value: {number or 0}: must be between 1 and 65535, inclusive"
             causes.append(Cause(f"{path}.port", message))
+        target = port.get("targetPort")
+        if isinstance(target, int) and not 0 < target < 65536:
+            message = f"Invalid value: {target}: must be between 1 and 65535, inclusive"
+            causes.append(Cause(f"{path}.targetPort", message))
+        if port.get("protocol") not in _PROTOCOLS:
+            causes.append(unsupported(f"{path}.protocol", port.get("protocol"), _PROTOCOLS))
         if len(ports) > 1 and not name:
             causes.append(Cause(f"{path}.name", "Required value", "FieldValueRequired"))
         elif name and name in names:
             causes.append(Cause(f"{path}.name", f'Duplicate value: "{name}"', "FieldValueDuplicate"))
         names.add(name)
     if old is not None and old["spec"].get("clusterIP") and spec.get("clusterIP") != old["spec"]["clusterIP"]:
-        addresses = f'[]string{{"{spec.get("clusterIP")}"}}'
+        addresses = orjson.dumps([spec.get("clusterIP")]).decode()
         message = f"Invalid value: {addresses}: may not change once set"
         causes.append(Cause("spec.clusterIPs[0]", message))
     return causes

@@ -12,9 +12,9 @@ from controller_runtime.api.meta import Object
 from controller_runtime.api.resource import Resource
 from controller_runtime.envtest import builtincolumns as columns
 from controller_runtime.envtest import builtindefaults as rules
-from controller_runtime.envtest import eventviews
+from controller_runtime.envtest import builtinrules, eventviews
 from controller_runtime.envtest.builtinschema import builtin_schema
-from controller_runtime.envtest.builtinstrategy import BuiltinStrategy, Defaults, Rules
+from controller_runtime.envtest.builtinstrategy import BuiltinStrategy, Defaults, Rules, UntypedStrategy
 from controller_runtime.envtest.kinds import ALL_VERBS, Kind, Strategy
 from controller_runtime.envtest.poddefaults import pod_defaults, pod_rules
 from controller_runtime.envtest.selection import FieldValue, field_at
@@ -43,6 +43,8 @@ def builtin_kinds(storage: Storage, crd_strategy: Strategy) -> list[Kind]:
     """Return all built-in kinds; those that must remember something do so by following `storage`."""
     addresses = rules.ServiceAddresses(storage)
     status = frozenset(("status",))
+    role = UntypedStrategy(None, builtinrules.role_rules)
+    binding = UntypedStrategy(builtinrules.binding_defaults, builtinrules.binding_rules)
     return [
         _kind(
             k8s.Namespace,
@@ -116,12 +118,14 @@ def builtin_kinds(storage: Storage, crd_strategy: Strategy) -> list[Kind]:
             short=("no",),
             subresources=frozenset(("status", "proxy")),
             defaults=rules.node_defaults,
+            rules=builtinrules.node_rules,
             columns=columns.NODE,
             fields={"spec.unschedulable": _unschedulable},
         ),
         _kind(
             k8s.CoreEvent,
             short=("ev",),
+            rules=builtinrules.event_rules,
             columns=columns.EVENT,
             fields=eventviews.CORE_FIELDS,
             create_on_update=True,
@@ -132,13 +136,20 @@ def builtin_kinds(storage: Storage, crd_strategy: Strategy) -> list[Kind]:
         _kind(
             k8s.Event,
             short=("ev",),
+            rules=builtinrules.new_event_rules,
             columns=columns.NEW_EVENT,
             fields=eventviews.FIELDS,
             create_on_update=True,
             storage=eventviews.STORAGE,
         ),
         _kind(k8s.ControllerRevision, rules=rules.revision_rules, columns=columns.REVISION),
-        _kind(k8s.Lease, columns=columns.LEASE, unconditional_update=False, create_on_update=True),
+        _kind(
+            k8s.Lease,
+            rules=builtinrules.lease_rules,
+            columns=columns.LEASE,
+            unconditional_update=False,
+            create_on_update=True,
+        ),
         _kind(
             k8s.StorageClass,
             short=("sc",),
@@ -173,6 +184,7 @@ def builtin_kinds(storage: Storage, crd_strategy: Strategy) -> list[Kind]:
                 columns=columns.CREATED_AT,
                 strategic=True,
                 create_on_update=True,
+                strategy=binding if name.endswith("Binding") else role,
             )
             for name, plural, namespaced in (
                 ("Role", "roles", True),

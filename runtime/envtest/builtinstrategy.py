@@ -17,7 +17,7 @@ from controller_runtime.envtest.schema import Node, compile_schema, prune, type_
 from controller_runtime.envtest.status import Cause, DecodingError, bad_request, go_type
 from controller_runtime.envtest.storage import Json
 
-__all__ = ["BuiltinStrategy", "Defaults", "Rules"]
+__all__ = ["BuiltinStrategy", "Defaults", "Rules", "UntypedStrategy"]
 
 Defaults = Callable[[Json, Json | None], None]
 Rules = Callable[[Json, Json | None, str], list[Cause]]
@@ -67,6 +67,24 @@ class BuiltinStrategy:
 
     def validate(self, obj: Json, old: Json | None, subresource: str) -> list[Cause]:
         return [] if self._rules is None else self._rules(obj, old, subresource)
+
+
+class UntypedStrategy:
+    """For kinds without a typed class: takes every field, and checks by the kind's own rules."""
+
+    def __init__(self, defaults: Defaults | None, rules: Rules) -> None:
+        self._defaults = defaults
+        self._rules = rules
+
+    def prune(self, obj: Json) -> list[str]:
+        return []
+
+    def prepare(self, obj: Json, old: Json | None) -> None:
+        if self._defaults is not None:
+            self._defaults(obj, old)
+
+    def validate(self, obj: Json, old: Json | None, subresource: str) -> list[Cause]:
+        return self._rules(obj, old, subresource)
 
 
 @functools.cache

@@ -22,14 +22,16 @@ from controller_runtime.envtest.kinds import Kind, Kinds, ScalePaths
 from controller_runtime.envtest.parts import copied
 from controller_runtime.envtest.schema import Node, SchemaProblem, compile_schema, prune, set_defaults
 from controller_runtime.envtest.selection import field_at
-from controller_runtime.envtest.status import Cause
+from controller_runtime.envtest.status import Cause, not_implemented
 from controller_runtime.envtest.storage import Change, Json, ResourceId, Storage
+from controller_runtime.envtest.structural import structural_problems
 from controller_runtime.envtest.table import custom_columns
 from controller_runtime.envtest.validation import MISSING, validate
 
 __all__ = ["CrdStrategy", "CustomKinds", "CustomStrategy"]
 
 
+_COLUMN_TYPES: Final = ("boolean", "date", "integer", "number", "string")
 # After one of these, CEL rules are not evaluated: they might see values of types that they were not written for.
 _BLOCKING: Final = frozenset(
     ("FieldValueRequired", "FieldValueNotSupported", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid")
@@ -83,8 +85,14 @@ class CrdStrategy:
             causes.append(Cause("spec.versions", message))
         if old is not None and spec.get("scope") != old["spec"].get("scope"):
             causes.append(Cause("spec.scope", f'Invalid value: "{spec.get("scope")}": field is immutable'))
+        schemas = [version.get("schema") for version in versions]
         for index, version in enumerate(versions):
-            causes += _check_version(version, f"spec.versions[{index}]")
+            path = f"spec.versions[{index}]"
+            # A schema that all versions share is named as the one that older definitions had.
+            shared = all(schema == schemas[0] for schema in schemas)
+            schema_path = "spec.validation.openAPIV3Schema" if shared else f"{path}.schema.openAPIV3Schema"
+            if not shared or index == 0:
+                causes += _check_version(version, path if len(versions) > 1 else "spec", schema_path)
         strategy = spec.get("conversion", {}).get("strategy")
         if strategy != "None":
             message = f'Unsupported value: "{strategy}": supported values: "None" (the embedded server has no webhooks)'
@@ -106,6 +114,9 @@ def _check_names(obj: Json, spec: Json) -> list[Cause]:
         "names.kind": names.get("kind"),
     }
     causes += [Cause(f"spec.{path}", "Required value", "FieldValueRequired") for path in required if not required[path]]
+    if names.get("kind") and names.get("listKind") == names["kind"]:
+        message = f'Invalid value: "{names["kind"]}": kind and listKind may not be the same'
+        causes.append(Cause("spec.names.listKind", message))
     if spec.get("scope") not in ("Namespaced", "Cluster", None, ""):
         message = f'Unsupported value: "{spec["scope"]}": supported values: "Cluster", "Namespaced"'
         causes.append(Cause("spec.scope", message, "FieldValueNotSupported"))
@@ -116,25 +127,49 @@ def _check_names(obj: Json, spec: Json) -> list[Cause]:
     return causes
 
 
-def _check_version(version: Json, path: str) -> list[Cause]:
+def _check_version(version: Json, path: str, schema_path: str) -> list[Cause]:
     schema = (version.get("schema") or {}).get("openAPIV3Schema")
     if not isinstance(schema, dict):
-        return [Cause(f"{path}.schema.openAPIV3Schema", "Required value: schemas are required", "FieldValueRequired")]
-    causes: list[Cause] = []
-    if schema.get("type") != "object":
-        message = f'Invalid value: "{schema.get("type", "")}": must be object at the root'
-        causes.append(Cause(f"{path}.schema.openAPIV3Schema.type", message))
+        return [Cause("spec.versions[0].schema.openAPIV3Schema", "Required value", "FieldValueRequired")]
+    causes = structural_problems(schema, schema_path)
     try:
-        compile_schema(schema)
+        node = compile_schema(schema)
     except SchemaProblem as problem:
         field, _, message = str(problem).partition(": ")
-        causes.append(Cause(f"{path}.schema.{field}", message))
+        return [*causes, Cause(field.replace("openAPIV3Schema", schema_path, 1), message)]
+    unknown = node.unknown_functions()
+    if unknown:
+        raise not_implemented(f"the CEL functions {', '.join(unknown)}")
     for index, column in enumerate(version.get("additionalPrinterColumns") or []):
-        try:
-            custom_columns([column])
-        except JsonPathError as problem:
-            field = f"{path}.additionalPrinterColumns[{index}].jsonPath"
-            causes.append(Cause(field, f'Invalid value: "{column.get("jsonPath")}": {problem}'))
+        causes += _check_column(column, f"{path}.additionalPrinterColumns[{index}]")
+    scale = (version.get("subresources") or {}).get("scale")
+    if isinstance(scale, dict):
+        causes += _check_scale(scale, f"{path}.subresources.scale")
+    return causes
+
+
+def _check_column(column: Json, path: str) -> list[Cause]:
+    kind, json_path = column.get("type", ""), column.get("jsonPath") or ""
+    if kind not in _COLUMN_TYPES:
+        return [Cause(f"{path}.type", f'Invalid value: "{kind}": must be one of {",".join(_COLUMN_TYPES)}')]
+    if not json_path:
+        return [Cause(f"{path}.JSONPath", "Required value", "FieldValueRequired")]
+    try:
+        custom_columns([column])
+    except JsonPathError as problem:
+        return [Cause(f"{path}.jsonPath", f'Invalid value: "{json_path}": {problem}')]
+    return []
+
+
+def _check_scale(scale: Json, path: str) -> list[Cause]:
+    causes: list[Cause] = []
+    for name in ("specReplicasPath", "statusReplicasPath"):
+        where = scale.get(name) or ""
+        if not where:
+            causes.append(Cause(f"{path}.{name}", "Required value", "FieldValueRequired"))
+        elif not where.startswith("."):
+            message = f'Invalid value: "{where}": must be a simple json path starting with .'
+            causes.append(Cause(f"{path}.{name}", message))
     return causes
 
 
@@ -190,11 +225,18 @@ def _custom_kind(spec: Json, version: Json, stored_version: str, *, in_use: bool
 
     node, scale = compile_schema(schema), _scale(subresources.get("scale"))
 
-    def in_version(name: str, *, defaults: bool = False) -> Any:
+    # What was stored before is read with the defaults that the stored version has today.
+    of_storage = next(each for each in spec["versions"] if each["name"] == stored_version)
+    defaults = compile_schema(of_storage["schema"]["openAPIV3Schema"]) if in_use else None
+    if defaults is not None and not defaults.has_defaults:
+        defaults = None
+
+    def in_version(name: str, defaults: Node | None = None) -> Any:
         def convert(obj: Json) -> Json:
-            converted = {**(copied(obj) if defaults else obj), "apiVersion": f"{group}/{name}"}
-            if defaults:
-                set_defaults(node, converted)
+            if defaults is None:
+                return {**obj, "apiVersion": f"{group}/{name}"}
+            converted = {**copied(obj), "apiVersion": f"{group}/{name}"}
+            set_defaults(defaults, converted)
             return converted
 
         return convert
@@ -202,8 +244,8 @@ def _custom_kind(spec: Json, version: Json, stored_version: str, *, in_use: bool
     conversions: Json = {}
     if version["name"] != stored_version:
         conversions["to_storage"] = in_version(stored_version)
-    if len(spec["versions"]) > 1 or (in_use and node.has_defaults):
-        conversions["from_storage"] = in_version(version["name"], defaults=node.has_defaults)
+    if len(spec["versions"]) > 1 or defaults is not None:
+        conversions["from_storage"] = in_version(version["name"], defaults)
     return Kind(
         resource=resource,
         singular=names["singular"],

@@ -147,7 +147,10 @@ def pod_rules(obj: Json, old: Json | None, subresource: str) -> list[Cause]:
         supported = ", ".join(f'"{policy}"' for policy in _POLICIES)
         message = f'Unsupported value: "{spec["restartPolicy"]}": supported values: {supported}'
         causes.append(Cause("spec.restartPolicy", message, "FieldValueNotSupported"))
-    if old is not None and _fixed_part(spec) != _fixed_part(old["spec"]):
+    if old is not None and _names(spec) != _names(old["spec"]):
+        message = "Forbidden: pod updates may not add or remove containers"
+        causes.append(Cause("spec.containers", message, "FieldValueForbidden"))
+    elif old is not None and _fixed_part(spec) != _fixed_part(old["spec"]):
         changed = sorted(
             name
             for name in spec.keys() | old["spec"].keys()
@@ -179,6 +182,10 @@ def _container_rules(container: Json, path: str, names: set[str], volumes: set[A
             message = f"Invalid value: {port.get('containerPort', 0)}: must be between 1 and 65535, inclusive"
             causes.append(Cause(f"{path}.ports[{index}].containerPort", message))
     return causes
+
+
+def _names(spec: Json) -> list[Any]:
+    return [container.get("name") for container in _objects(spec.get("containers"))]
 
 
 def _fixed_part(spec: Json) -> Json:

@@ -109,6 +109,13 @@ class Node:
             or any(escaped(name) != name for name in self.properties)
         )
 
+    def unknown_functions(self) -> list[str]:
+        """The functions of the rules at and below this node that a real server knows and this one doesn't."""
+        found = {name for rule in self.rules for name in rule.unknown}
+        for child in self.children():
+            found.update(child.unknown_functions())
+        return sorted(found)
+
     def children(self) -> list[Node]:
         children = list(self.properties.values())
         if self.additional is not None:

@@ -175,7 +175,7 @@ def bind(storage: Storage, kind: Kind, key: ObjectKey, body: Any, now: str) -> J
         raise invalid(kind.resource, key.name, [Cause("target.name", "Required value", "FieldValueRequired")])
     if stored.obj["spec"].get("nodeName"):
         raise conflict(
-            kind.resource, key.name, f"pod {key.name} is already assigned to node {stored.obj['spec']['nodeName']!r}"
+            kind.resource, key.name, f'pod {key.name} is already assigned to node "{stored.obj["spec"]["nodeName"]}"'
         )
     if "deletionTimestamp" in stored.metadata:
         raise conflict(kind.resource, key.name, f"pod {key.name} is being deleted, cannot be assigned to a host")

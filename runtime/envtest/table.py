@@ -60,7 +60,7 @@ def bookmark_table(kind: Kind, obj: Json, metadata: Json) -> Json:
 
 def _included(obj: Json, include: str) -> Json:
     if include == "None":
-        return {}
+        return {"object": None}
     return {"object": obj if include == "Object" else metadata_only(obj)}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from helpers.definitions import causes, refused
 from helpers.rest import APPLY, JSON_PATCH, Api
 from helpers.things import API_VERSION, thing, things_path

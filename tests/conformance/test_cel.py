@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+
 from helpers.definitions import CRDS, GROUP, causes, definition, path_of, refused
 from helpers.rest import Api
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from helpers.definitions import refused
 from helpers.rest import JSON_PATCH, Api
 from helpers.things import thing, things_path

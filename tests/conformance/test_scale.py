@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from helpers.definitions import causes, refused
 from helpers.rest import JSON_PATCH, STRATEGIC, Api
 from helpers.things import thing, things_path

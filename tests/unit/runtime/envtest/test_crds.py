@@ -47,10 +47,10 @@ def test_a_definition_is_refused_with_the_field_that_is_wrong(change: dict[str, 
 @pytest.mark.parametrize(
     ("schema", "field"),
     [
-        ({"type": "string", "pattern": "("}, "spec.versions[0].schema.openAPIV3Schema.properties[spec].pattern"),
+        ({"type": "string", "pattern": "("}, "spec.validation.openAPIV3Schema.properties[spec].pattern"),
         (
             {"type": "object", "x-kubernetes-validations": [{"rule": "self ==", "message": "m"}]},
-            "spec.versions[0].schema.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule",
+            "spec.validation.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule",
         ),
     ],
 )

@@ -30,7 +30,10 @@ UNUSED: set[Right] = {
     ("apps", "controllerrevisions", "patch"),  # only when a template returns to an earlier one
     ("policy", "poddisruptionbudgets", "delete"),  # only where a group wants none
     ("core.pingcap.com", "pdgroups", "patch"),  # only when the Cluster has features
-    *(("core.pingcap.com", f"{kind}/finalizers", "update") for kind in ("clusters", "tikvgroups", "tikvs")),
+    *(
+        ("core.pingcap.com", f"{kind}/finalizers", "update")
+        for kind in ("clusters", "pdgroups", "pds", "tikvgroups", "tikvs")
+    ),
 }
 
 

@@ -37,7 +37,7 @@ from helpers.certificates import Authority
 from tikv_operator.pdclient import PDClient, PDError, PDRequester, requester_for
 from tikv_operator.pdclient.tls import TLSMaterial, client_context
 
-__all__ = ["ENVIRONMENT", "HASTE", "PDServer", "PDServerFailed", "PDServers", "free_host"]
+__all__ = ["ENVIRONMENT", "HASTE", "PEER_PORT", "PDServer", "PDServerFailed", "PDServers", "free_host"]
 
 CLIENT_PORT: Final = 2379
 PEER_PORT: Final = 2380
@@ -243,9 +243,13 @@ class PDServers:
     def join(self, name: str) -> PDServer:
         """Start one more server, which joins those that run."""
         running = next(server.client_url for server in self if server.running)
-        server = self._make(name)
-        server.start(f"--join={running}")
+        server = self.prepare(name)
+        server.rejoin(running)
         return server
+
+    def prepare(self, name: str) -> PDServer:
+        """Make one more server, and don't start it."""
+        return self._make(name)
 
     async def leader(self) -> str:
         """Return the name of the leader; empty while there is none."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
 from helpers.certificates import Authority
-from helpers.pd_server import PDServerFailed, PDServers
+from helpers.pd_server import PEER_PORT, PDServerFailed, PDServers
 from helpers.pd_stores import HeartbeatStores
 from tikv_operator.pdclient import PDClient, PDUnreachable, requester_for
 
@@ -91,3 +92,29 @@ async def test_with_tls_nobody_is_served_without_a_certificate() -> None:
         with pytest.raises(PDUnreachable):
             await PDClient(stranger, timeout=2.0).cluster_id()
         await stranger.close()
+
+
+async def test_a_server_that_was_admitted_and_never_started_keeps_others_out_until_it_is_removed_by_its_id() -> None:
+    async with PDServers(count=3) as pd:  # one alone would lose its majority
+        await pd.wait_for_leader()
+        await asyncio.sleep(6)  # etcd takes nobody in before its servers have seen each other for five seconds
+        phantom = pd.prepare("pd-8")
+        with socket.socket() as taken:
+            taken.bind((phantom.host, PEER_PORT))
+            taken.listen()
+            phantom.rejoin(pd["pd-0"].client_url)
+            await phantom.ended()
+        members = (await pd.client.members()).members
+        nameless = next(member for member in members if not member.name)
+        assert (nameless.client_urls, nameless.peer_urls) == ((), (phantom.peer_url,))
+        assert [member.healthy for member in await pd.client.health() if member.id == nameless.id] == [False]
+
+        another = pd.join("pd-9")
+        assert "has not joined successfully" in await another.ended()
+
+        await pd.client.delete_member_by_id(nameless.id)
+        another.start()
+        async with asyncio.timeout(20):
+            while await names(pd) != {"pd-0", "pd-1", "pd-2", "pd-9"}:
+                another.check()
+                await asyncio.sleep(0.1)

@@ -73,6 +73,8 @@ async def _served(transport: Transport, crd: dict[str, Any]) -> bool:
     for version in spec["versions"]:
         if version["served"]:
             answer = await transport.request(Request(method="GET", path=f"/apis/{spec['group']}/{version['name']}"))
+            if answer.status != 200:  # of a group that nobody knows yet there is not even a Status
+                return False
             names = [each["name"] for each in orjson.loads(answer.body).get("resources", ())]
             if spec["names"]["plural"] not in names:
                 return False

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
-from tikv_operator.common.conditions import (
-    LEADERS_EVICTED,
-    OFFLINED,
-    READY,
-    RESTART_REQUIRED,
-    SUSPENDED,
-    SYNCED,
-    TRUE,
-)
+from tikv_operator.common.conditions import LEADERS_EVICTED, OFFLINED, RESTART_REQUIRED
+from tikv_operator.instance.tasks.state import News, common_news
 
 __all__ = ["News", "news_of"]
-
-
-class News(NamedTuple):
-    """An Event: its reason, and whether it is a warning."""
-
-    reason: str
-    warning: bool = False
 
 
 _PROGRESS: Final = {
@@ -33,8 +19,6 @@ _PROGRESS: Final = {
     (LEADERS_EVICTED, "EvictingByOther"): News("EvictingLeaders"),
     (LEADERS_EVICTED, "EvictedByOther"): News("LeadersEvicted"),
 }
-_ORDINARY: Final = frozenset({"PodNotUpToDate", "PodNotDeleted"})
-"""Reasons why a TiKV is not synced that every change of it goes through."""
 
 
 def news_of(condition: str, *, status: bool, reason: str, old_status: str, old_reason: str) -> News | None:
@@ -44,16 +28,10 @@ def news_of(condition: str, *, status: bool, reason: str, old_status: str, old_r
         condition: its type.
         old_status: empty, like `old_reason`, if there was no such condition.
     """
+    if news := common_news(condition, status=status, reason=reason, old_status=old_status, old_reason=old_reason):
+        return news
     if reason == old_reason:
         return None
-    if condition == READY:
-        if status:
-            return News("Ready")
-        return News(reason, warning=True) if old_status == TRUE else None
-    if condition == SYNCED:
-        return None if status or reason in _ORDINARY else News(reason, warning=True)
-    if condition == SUSPENDED:
-        return None if reason == "Unsuspended" and not old_reason else News(reason)
     if condition == RESTART_REQUIRED:
         return News("RestartRequired")
     return _PROGRESS.get((condition, reason))

@@ -11,14 +11,23 @@ from typing import Final
 from controller_runtime.api import parse_time
 from controller_runtime.client import ApiError
 from controller_runtime.task import Result, complete, task, wait
-from tikv_operator.common.conditions import READY, RUNNING, SUSPENDED, SYNCED, find_condition
+from tikv_operator.common.conditions import READY, RESTART_REQUIRED, RUNNING, SUSPENDED, SYNCED, find_condition
 from tikv_operator.common.errors import SpecInvalid
 from tikv_operator.common.keys import LABEL_INSTANCE_REVISION
 from tikv_operator.common.pods import not_running_detail, ready_since
 from tikv_operator.instance.tasks.state import AnyInstance
 from tikv_operator.pdclient import PDError
 
-__all__ = ["cluster_missing", "deletion_paused", "ready", "record_failure", "running", "suspended", "synced"]
+__all__ = [
+    "cluster_missing",
+    "deletion_paused",
+    "ready",
+    "record_failure",
+    "restart_required",
+    "running",
+    "suspended",
+    "synced",
+]
 
 _NOT_READY: Final = {
     "PodNotCreated": "pod of the instance does not exist",
@@ -55,10 +64,26 @@ async def synced(ctx: AnyInstance) -> Result:
         ctx.observe(SYNCED, False, ctx.problems[0].reason, message)
         return wait(message)
     if reason:
-        ctx.observe(SYNCED, False, reason, _NOT_SYNCED[reason])
-        return wait(_NOT_SYNCED[reason])
+        message = _NOT_SYNCED[reason]
+        if ctx.pod_waits:
+            message = f"{message}: {ctx.pod_waits}"
+        ctx.observe(SYNCED, False, reason, message)
+        return wait(message)
     ctx.observe(SYNCED, True, "Synced", "all subreources are synced")
     return complete("instance is synced")
+
+
+@task("CondRestartRequired")
+async def restart_required(ctx: AnyInstance) -> Result:
+    """Say what takes effect only when the pod is next recreated. The condition exists only while there is something."""
+    if ctx.restart is None:
+        return complete("not known")
+    if not ctx.restart:
+        ctx.drop(RESTART_REQUIRED)
+        return complete("nothing waits for a restart")
+    message = "; ".join(pending.message for pending in ctx.restart)
+    ctx.observe(RESTART_REQUIRED, True, ctx.restart[0].reason, message)
+    return complete(message)
 
 
 def _why_not_synced(ctx: AnyInstance) -> str:
@@ -92,7 +117,7 @@ def _why_not_ready(ctx: AnyInstance) -> str:
         return "PodTerminating"
     if ctx.pod.status is None or ctx.pod.status.phase != "Running" or ready_since(ctx.pod) is None:
         return "PodNotReady"
-    return "" if ctx.healthy else "InstanceNotHealthy"
+    return "" if ctx.serves else "InstanceNotHealthy"
 
 
 @task("CondRunning")

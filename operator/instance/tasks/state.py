@@ -74,7 +74,7 @@ _ORDINARY = frozenset({"PodNotUpToDate", "PodNotDeleted"})
 """Reasons why an instance is not synced that every change of it goes through."""
 
 
-def common_news(condition: str, *, status: str, reason: str, old_status: str, old_reason: str) -> News | None:
+def common_news(condition: str, *, status: bool, reason: str, old_status: str, old_reason: str) -> News | None:
     """Return the Event about a condition that changed, or None if it is no news.
 
     Args:
@@ -84,11 +84,11 @@ def common_news(condition: str, *, status: str, reason: str, old_status: str, ol
     if reason == old_reason:
         return None
     if condition == READY:
-        if status == TRUE:
+        if status:
             return News("Ready")
         return News(reason, warning=True) if old_status == TRUE else None
     if condition == SYNCED:
-        return None if status == TRUE or reason in _ORDINARY else News(reason, warning=True)
+        return None if status or reason in _ORDINARY else News(reason, warning=True)
     if condition == SUSPENDED:
         return None if reason == "Unsuspended" and not old_reason else News(reason)
     return None
@@ -104,6 +104,8 @@ class InstanceContext(Generic[I]):
         pod_deleted: this run has deleted the pod.
         healthy: the instance serves.
         problems: what the condition Synced must tell.
+        restart: what the condition RestartRequired must tell; None: nobody has looked.
+        pod_waits: what the pod waits for before it can be what it should be.
     """
 
     component: InstanceComponent
@@ -123,6 +125,8 @@ class InstanceContext(Generic[I]):
     pod_deleted: bool = False
     healthy: bool = False
     problems: list[Problem] = field(default_factory=list)
+    restart: list[Problem] | None = None
+    pod_waits: str = ""
     news: Callable[..., News | None] = common_news
     _news: list[tuple[News, str]] = field(default_factory=list)
 
@@ -130,7 +134,7 @@ class InstanceContext(Generic[I]):
 
     @property
     def instance(self) -> I:
-        return _present(self.found, "the instance")
+        return _present(self.found, f"the {self.kind.resource.kind}")
 
     @property
     def cluster(self) -> Cluster:
@@ -170,6 +174,11 @@ class InstanceContext(Generic[I]):
         return self.pod_deleted or is_terminating(self.pod)
 
     @property
+    def serves(self) -> bool:
+        """The instance does what it is there for, as its cluster sees it."""
+        return self.healthy
+
+    @property
     def features(self) -> frozenset[str]:
         return enabled_features(self.instance, self.cluster)
 
@@ -184,7 +193,7 @@ class InstanceContext(Generic[I]):
         new = find_condition(conditions, type)
         news = self.news(
             type,
-            status="" if new is None else new.status,
+            status=new is not None and new.status == TRUE,
             reason=reason,
             old_status=old_status,
             old_reason=old_reason,
@@ -199,6 +208,10 @@ class InstanceContext(Generic[I]):
     def problem(self, reason: str, message: str) -> None:
         """Say what can't be done; the run goes on."""
         self.problems.append(Problem(reason, message))
+
+    def needs_restart(self, reason: str, message: str) -> None:
+        """Say what takes effect only when the pod is next recreated. Nothing of that kind recreates it."""
+        self.restart = [*(self.restart or ()), Problem(reason, message)]
 
     def tell(self, reason: str, message: str) -> None:
         """Write an Event along with the status."""

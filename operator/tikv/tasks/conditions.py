@@ -6,25 +6,19 @@ events will tell when that changes.
 
 from __future__ import annotations
 
-from typing import Final
-
-from controller_runtime.api import parse_time
-from controller_runtime.client import ApiError
 from controller_runtime.task import Result, complete, task, wait
-from tikv_operator.common.conditions import (
-    OFFLINED,
-    READY,
-    RESTART_REQUIRED,
-    RUNNING,
-    SUSPENDED,
-    SYNCED,
-    find_condition,
+from tikv_operator.common.conditions import OFFLINED
+from tikv_operator.instance.tasks import conditions as common
+from tikv_operator.instance.tasks.conditions import (
+    cluster_missing,
+    deletion_paused,
+    ready,
+    record_failure,
+    restart_required,
+    running,
+    synced,
 )
-from tikv_operator.common.errors import SpecInvalid
-from tikv_operator.common.keys import LABEL_INSTANCE_REVISION
-from tikv_operator.common.pods import not_running_detail, ready_since
-from tikv_operator.pdclient import NodeState, PDError
-from tikv_operator.tikv import paths
+from tikv_operator.pdclient import NodeState
 from tikv_operator.tikv.progress import left_on_store
 from tikv_operator.tikv.tasks.state import TiKVContext
 
@@ -40,97 +34,13 @@ __all__ = [
     "synced",
 ]
 
-_NOT_READY: Final = {
-    "PodNotCreated": "pod of the instance does not exist",
-    "PodTerminating": "pod of the instance is terminating",
-    "PodNotReady": "pod of the instance is not ready",
-    "InstanceNotHealthy": "instance is not probed as healthy",
-}
-_SUSPENDED: Final = {
-    "Suspended": "group/instance is suspended",
-    "Suspending": "group/instance is suspending",
-    "Unsuspended": "instance is not suspended",
-}
-_NOT_SYNCED: Final = {
-    "PodNotDeleted": "cluster is suspending or instance is deleting, pod still exists",
-    "PodNotUpToDate": "pod is not up to date",
-}
-
 
 @task("CondSuspended")
 async def suspended(ctx: TiKVContext) -> Result:
-    """Say whether the TiKV is suspended, and under which Cluster."""
-    reason = "Unsuspended" if not ctx.suspending else "Suspended" if ctx.pod is None else "Suspending"
-    ctx.observe(SUSPENDED, reason == "Suspended", reason, _SUSPENDED[reason])
+    """Say whether the TiKV is suspended, and that its deletion waits for the end of that."""
     if ctx.suspending and ctx.deleting:
         ctx.problem("ClusterSuspended", "deletion waits: the store cannot leave the cluster while that is suspended")
-    ctx.status.observed_cluster_generation = ctx.cluster.metadata.generation
-    return complete(_SUSPENDED[reason])
-
-
-@task("CondSynced")
-async def synced(ctx: TiKVContext) -> Result:
-    """Say whether the pod is what the TiKV says, and what stands in the way."""
-    reason = _why_not_synced(ctx)
-    if ctx.problems:
-        message = "; ".join(problem.message for problem in ctx.problems)
-        ctx.observe(SYNCED, False, ctx.problems[0].reason, message)
-        return wait(message)
-    if reason:
-        message = _NOT_SYNCED[reason]
-        if ctx.pod_waits:
-            message = f"{message}: {ctx.pod_waits}"
-        ctx.observe(SYNCED, False, reason, message)
-        return wait(message)
-    ctx.observe(SYNCED, True, "Synced", "all subreources are synced")
-    return complete("instance is synced")
-
-
-@task("CondRestartRequired")
-async def restart_required(ctx: TiKVContext) -> Result:
-    """Say what takes effect only when the pod is next recreated. The condition exists only while there is something."""
-    if ctx.restart is None:
-        return complete("not known")
-    if not ctx.restart:
-        ctx.drop(RESTART_REQUIRED)
-        return complete("nothing waits for a restart")
-    message = "; ".join(pending.message for pending in ctx.restart)
-    ctx.observe(RESTART_REQUIRED, True, ctx.restart[0].reason, message)
-    return complete(message)
-
-
-def _why_not_synced(ctx: TiKVContext) -> str:
-    if ctx.deleting or ctx.suspending:
-        return "" if ctx.pod is None else "PodNotDeleted"
-    wanted = ctx.tikv.metadata.labels.get(LABEL_INSTANCE_REVISION)
-    if ctx.pod is None or ctx.pod_terminating or ctx.pod.metadata.labels.get(LABEL_INSTANCE_REVISION) != wanted:
-        return "PodNotUpToDate"
-    return ""
-
-
-@task("CondReady")
-async def ready(ctx: TiKVContext) -> Result:
-    """Say whether the TiKV serves."""
-    reason = _why_not_ready(ctx)
-    if reason:
-        ctx.observe(READY, False, reason, _NOT_READY[reason])
-        return wait(_NOT_READY[reason])
-    known, since = find_condition(ctx.status.conditions, READY), ready_since(ctx.pod)
-    told = parse_time(known.last_transition_time) if known is not None and known.last_transition_time else None
-    if told is not None and since is not None and since > told:
-        ctx.drop(READY)  # another pod serves now, which nobody saw being unready: its time counts anew
-    ctx.observe(READY, True, "Ready", "all subreources are ready")
-    return complete("instance is ready")
-
-
-def _why_not_ready(ctx: TiKVContext) -> str:
-    if ctx.pod is None:
-        return "PodNotCreated"
-    if ctx.pod_terminating:
-        return "PodTerminating"
-    if ctx.pod.status is None or ctx.pod.status.phase != "Running" or ready_since(ctx.pod) is None:
-        return "PodNotReady"
-    return "" if ctx.health.healthy else "InstanceNotHealthy"
+    return await common.suspended(ctx)
 
 
 @task("CondOffline")
@@ -154,71 +64,3 @@ async def offlined(ctx: TiKVContext) -> Result:
         return wait("store removing is canceling")
     ctx.drop(OFFLINED)
     return complete("store is not offline")
-
-
-@task("CondRunning")
-async def running(ctx: TiKVContext) -> Result:
-    """Say whether the TiKV process runs."""
-    message = _observe_running(ctx)
-    return wait(message) if message else complete("pod is running")
-
-
-def _observe_running(ctx: TiKVContext) -> str:
-    """Set the condition Running; return why it is False, or an empty text."""
-    if ctx.pod is None:
-        reason, message = "PodNotCreated", _NOT_READY["PodNotCreated"]
-    elif ctx.pod_terminating:
-        reason, message = "PodTerminating", _NOT_READY["PodTerminating"]
-    elif detail := not_running_detail(ctx.pod, paths.CONTAINER):
-        reason, message = "PodNotRunning", f"pod of the instance is not running, detail: {detail}"
-    else:
-        ctx.observe(RUNNING, True, "Running", "pod is running")
-        return ""
-    ctx.observe(RUNNING, False, reason, message)
-    return message
-
-
-# What keeps the pipeline from going on at all
-
-
-@task("ClusterMissing")
-async def cluster_missing(ctx: TiKVContext) -> Result:
-    """Say that nothing happens because there is no Cluster."""
-    message = f"cluster {ctx.tikv.spec.cluster.name} does not exist"
-    ctx.observe(SYNCED, False, "ClusterNotFound", message)
-    await ctx.write_status()
-    return wait(message)
-
-
-@task("DeletionPaused")
-async def deletion_paused(ctx: TiKVContext) -> Result:
-    """Say that a deletion has to wait until the Cluster isn't paused any more."""
-    message = f"deletion waits: cluster {ctx.cluster.metadata.name} is paused"
-    ctx.observe(SYNCED, False, "ClusterPaused", message)
-    await ctx.write_status()
-    return wait(message)
-
-
-async def record_failure(ctx: TiKVContext, task_name: str, result: Result) -> None:
-    """After a failed run, persist what it found out, and which task failed why.
-
-    What later tasks would have said stays as it was: it is old, and its `observedGeneration` says so.
-    """
-    if ctx.found is None or task_name in ("Status", "UpdateStatus"):
-        return
-    ctx.observe(SYNCED, False, _failure_reason(result.error), f"{task_name}: {result.message}")
-    if ctx.found_cluster is not None and ctx.pod is not None:
-        _observe_running(ctx)
-    await ctx.write_status()
-
-
-def _failure_reason(error: BaseException | None) -> str:
-    match error:
-        case SpecInvalid():
-            return error.reason
-        case PDError():
-            return "PDRequestFailed"
-        case ApiError():
-            return "APIRequestFailed"
-        case _:
-            return "TaskFailed"

@@ -5,64 +5,16 @@ They read, and change nothing. All reads are answered by the cache or by PD's sn
 
 from __future__ import annotations
 
-from controller_runtime.api import ObjectKey
-from controller_runtime.api.k8s import Pod
-from controller_runtime.task import Result, complete, fail, retry, task, wait
-from tikv_operator.api import Cluster, Feature, TiKV
-from tikv_operator.common import names
+from controller_runtime.task import Result, complete, retry, task, wait
+from tikv_operator.api import Cluster, Feature
+from tikv_operator.instance.tasks.ctx import cluster, instance_metrics, pod
+from tikv_operator.instance.tasks.ctx import instance as tikv
 from tikv_operator.pdclient import PDHandle
 from tikv_operator.tikv.health import assess
 from tikv_operator.tikv.stores import find_store
 from tikv_operator.tikv.tasks.state import TiKVContext
 
 __all__ = ["cluster", "info_from_pd", "instance_metrics", "pod", "tikv"]
-
-
-@task("ContextObject")
-async def tikv(ctx: TiKVContext) -> Result:
-    """Find the TiKV itself."""
-    ctx.found = await ctx.client.find(TiKV, ctx.key)
-    return complete("tikv does not exist" if ctx.found is None else "tikv is found")
-
-
-@task("ObserveInstance")
-async def instance_metrics(ctx: TiKVContext) -> Result:
-    """Keep the gauge of abnormal instances."""
-    if ctx.found is None:
-        ctx.metrics.forget(ctx.key)
-    else:
-        ctx.metrics.observe(ctx.found)
-    return complete()
-
-
-@task("ContextCluster")
-async def cluster(ctx: TiKVContext) -> Result:
-    """Find the Cluster. One that is missing is no failure: an event will tell when it appears.
-
-    A deleted TiKV without a Cluster goes at once, with its volumes: before that the API server itself is asked.
-    """
-    key = ObjectKey(ctx.key.namespace, ctx.tikv.spec.cluster.name)
-    ctx.found_cluster = await ctx.client.find(Cluster, key)
-    if ctx.found_cluster is None and ctx.deleting:
-        ctx.found_cluster = await ctx.client.live.find(Cluster, key)
-    if ctx.found_cluster is None:
-        ctx.cluster_missing = True
-        return wait(f"cluster {key.name} does not exist")
-    return complete("cluster is found")
-
-
-@task("ContextPod")
-async def pod(ctx: TiKVContext) -> Result:
-    """Find the TiKV's pod."""
-    key = ObjectKey(ctx.key.namespace, names.tikv_pod_name(ctx.key.name))
-    found = await ctx.client.find(Pod, key)
-    if found is None:
-        return complete("pod does not exist")
-    owner = next((owner for owner in found.metadata.owner_references if owner.controller), None)
-    if owner is None or owner.uid != ctx.tikv.metadata.uid:
-        return fail(f"pod {key.name} exists and is not controlled by this tikv")
-    ctx.pod = found
-    return complete("pod is terminating" if ctx.pod_terminating else "pod is found")
 
 
 @task("ContextInfoFromPD")

@@ -7,10 +7,11 @@ from typing import Final
 
 from controller_runtime.api import Object, selector
 from controller_runtime.api.k8s import ConfigMap, PersistentVolumeClaim, Pod
-from controller_runtime.client import NotFound, Preconditions, add_finalizer, remove_finalizer
+from controller_runtime.client import NotFound, Preconditions, remove_finalizer
 from controller_runtime.task import Result, complete, retry, task
 from tikv_operator.api import TiKV
 from tikv_operator.common import keys, names
+from tikv_operator.instance.tasks.finalizer import add
 from tikv_operator.pdclient import PDHandle, PDNotBootstrapped, PDSnapshot, by_address
 from tikv_operator.tikv.stores import find_store
 from tikv_operator.tikv.tasks.state import TiKVContext
@@ -25,15 +26,6 @@ _OWNED: Final[tuple[tuple[type[Object], int | None], ...]] = (
     (ConfigMap, None),
     (PersistentVolumeClaim, None),
 )
-
-
-@task("FinalizerAdd")
-async def add(ctx: TiKVContext) -> Result:
-    """Make sure that the TiKV cannot vanish before its store has left the cluster."""
-    if ctx.deleting or not add_finalizer(ctx.tikv, keys.FINALIZER):
-        return complete("finalizer is there")
-    ctx.found = await ctx.client.update(ctx.tikv)
-    return complete("finalizer is added")
 
 
 @task("FinalizerDel")

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from controller_runtime.api import ObjectKey, parse_time
-from controller_runtime.api.k8s import ControllerRevision, Pod
+from controller_runtime.api.k8s import Pod
 from controller_runtime.client import Invalid, NotFound, Preconditions, merge_patch
 from controller_runtime.task import Result, complete, retry, task, wait
-from tikv_operator.common.keys import ANNOTATION_UNRELOADED_CONFIG, LABEL_INSTANCE_REVISION, LABEL_STORE_ID
+from tikv_operator.common.keys import ANNOTATION_UNRELOADED_CONFIG, LABEL_STORE_ID
 from tikv_operator.common.pods import not_running_detail
-from tikv_operator.instance.template import TemplateKeys, template_keys
+from tikv_operator.instance.inplace import can_take_over, frozen_differences, metadata_changes
+from tikv_operator.instance.tasks.pod import is_reloadable, young_for
 from tikv_operator.tikv import paths
-from tikv_operator.tikv.inplace import can_take_over, frozen_differences, metadata_changes
 from tikv_operator.tikv.pod import grace_period, render_pod
 from tikv_operator.tikv.tasks import disruption, store_labels
 from tikv_operator.tikv.tasks.config_reload import reload_config
 from tikv_operator.tikv.tasks.state import TiKVContext
-from tikv_operator.tikv.template import reloadable
 
 __all__ = ["pod", "suspend"]
 
@@ -36,7 +34,7 @@ async def pod(ctx: TiKVContext) -> Result:
     if ctx.pd is None and store_labels.dropped(ctx):
         return wait(f"labels have to be removed from the store, but {ctx.pd_trouble}")
     await store_labels.drop(ctx)
-    if not await _is_reloadable(ctx, ctx.pod):
+    if not await is_reloadable(ctx, ctx.pod):
         result = await _recreate(ctx, ctx.pod)
         ctx.pod_waits = "" if ctx.pod_deleted else result.message
         return result
@@ -60,34 +58,12 @@ def _store_id(ctx: TiKVContext) -> str:
     return recorded if ctx.pd is None else ""
 
 
-async def _is_reloadable(ctx: TiKVContext, current: Pod) -> bool:
-    """Decide, first with what the objects tell; only if they say no, with what the group's revisions tell."""
-    if reloadable(ctx.tikv, current):
-        return True
-    known = await _known_keys(ctx, current)
-    return known is not None and reloadable(ctx.tikv, current, known)
-
-
-async def _known_keys(ctx: TiKVContext, current: Pod) -> TemplateKeys | None:
-    """Return which of the TiKV's labels and annotations come from its group's template, now and when the pod was made."""
-    now = ctx.tikv.metadata.labels.get(LABEL_INSTANCE_REVISION)
-    then = current.metadata.labels.get(LABEL_INSTANCE_REVISION)
-    if not now or not then:
-        return None
-    if now == then:
-        return TemplateKeys()  # the same template: whatever else has changed, it wasn't that
-    found = [
-        await ctx.client.find(ControllerRevision, ObjectKey(ctx.key.namespace, revision)) for revision in (now, then)
-    ]
-    return template_keys(found)
-
-
 async def _recreate(ctx: TiKVContext, current: Pod) -> Result:
     """Delete the pod when its leaders are gone and no other store of the cluster is in trouble; at once if it is down."""
     ctx.evict_leaders = True
     if detail := not_running_detail(current, paths.CONTAINER):
         # It serves nothing that could be lost. Waiting for others here would keep pods that are all down from repair.
-        if young := _young_for(ctx, current):
+        if young := young_for(ctx, current):
             return retry(young, "pod must be recreated, but was made only just now")
         await _delete(ctx, current)
         ctx.pod_deleted = True
@@ -124,12 +100,6 @@ async def _recreate(ctx: TiKVContext, current: Pod) -> Result:
 
 def _leaders(ctx: TiKVContext) -> int:
     return ctx.store.leader_count if ctx.store is not None else 0
-
-
-def _young_for(ctx: TiKVContext, pod: Pod) -> float:
-    """Return for how many seconds more a pod is too young to be made anew: whatever is wrong, pods don't come and go in a row."""
-    created = pod.metadata.creation_timestamp
-    return max(0.0, parse_time(created) + ctx.settings.requeue - ctx.now) if created else 0.0
 
 
 def _wait_for_peers(ctx: TiKVContext, trouble: str) -> Result:

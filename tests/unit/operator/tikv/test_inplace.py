@@ -7,7 +7,7 @@ import pytest
 from controller_runtime.api.k8s import Container, EnvVar, Pod, PodSpec, Toleration
 from helpers.tikv_fakes import make_cluster, make_pod, make_tikv
 from tikv_operator.api import ClusterStatus, Feature, FeatureGate, Overlay, PodOverlay
-from tikv_operator.tikv.inplace import can_take_over, frozen_differences, metadata_changes
+from tikv_operator.instance.inplace import can_take_over, frozen_differences, metadata_changes
 
 MORE = Overlay(
     pod=PodOverlay(

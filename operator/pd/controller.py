@@ -57,6 +57,7 @@ def pipeline() -> Node[PDContext]:
             member.leave,
             if_(member.left, finalizer.remove),
             if_break(state.is_gone),
+            if_not(member.left, cm.config_map, pvc.volume_claims, pod.repair),
             conditions.synced,
             conditions.ready,
             conditions.running,

@@ -15,7 +15,7 @@ from tikv_operator.pd.tasks.leader import hand_over
 from tikv_operator.pd.tasks.state import PDContext
 from tikv_operator.pdclient import PDHandle
 
-__all__ = ["pod"]
+__all__ = ["pod", "repair"]
 
 
 @task("Pod")
@@ -39,6 +39,15 @@ async def pod(ctx: PDContext) -> Result:
         ctx.pending = "; ".join(filter(None, (ctx.pending, waits)))
         return complete(ctx.pending or "pod is synced")
     return await _recreate(ctx, ctx.pod)
+
+
+@task("PodRepair")
+async def repair(ctx: PDContext) -> Result:
+    """Create the pod of a member that is to leave and can't yet: the others' quorum may hang on it."""
+    if ctx.pod is not None or any(problem.reason == "CannotStartYet" for problem in ctx.problems):
+        return complete("nothing to repair")
+    ctx.pod = await ctx.client.apply(_render(ctx))
+    return complete("pod is created")
 
 
 def _render(ctx: PDContext) -> Pod:

@@ -133,6 +133,19 @@ async def test_deleting_more_than_half_of_the_pds_by_hand_loses_no_quorum() -> N
         assert cluster_id(system) == before
 
 
+async def test_a_member_that_is_to_leave_and_cannot_yet_is_kept_running() -> None:
+    async with whole_system(SETTINGS, WORLD) as system:
+        await created(system)
+        watch = PDQuorum(system, CLUSTER)
+        for found in system.world.pds(GROUP)[1:]:
+            await system.user.delete(PD, found.key)
+        await change(system, replicas=1)
+        for pod in pods_of(system, GROUP):
+            await system.user.delete(Pod, pod.key, grace_period=0)
+        await settled(system, 1)
+        assert watch.wrong == []
+
+
 async def test_a_leader_whose_pod_is_drained_hands_over_at_once() -> None:
     slow = replace(WORLD, stop_seconds=5.0)
     async with whole_system(SETTINGS, slow) as system:

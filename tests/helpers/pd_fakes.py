@@ -30,6 +30,7 @@ from tikv_operator.api import (
     VolumeMount,
 )
 from tikv_operator.common.metrics import InstanceMetrics
+from tikv_operator.common.names import pod_name
 from tikv_operator.common.settings import Settings
 from tikv_operator.pd.component import PD_SERVER
 from tikv_operator.pd.pod import render_pod
@@ -95,7 +96,7 @@ def make_member(name: str, number: int, *, peer: str = "", **changes: Any) -> Me
         "name": name,
         "id": str(number),
         "client_urls": (f"http://{name}:2379",),
-        "peer_urls": (peer or f"http://{name}:2380",),
+        "peer_urls": (peer or f"http://{pod_name(name, 'pd')}.{name.rpartition('-')[0]}-pd-peer.ns1:2380",),
         "version": "v8.1.0",
     }
     return Member(**(values | changes))

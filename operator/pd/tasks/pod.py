@@ -101,6 +101,13 @@ async def _take_down(ctx: PDContext, handle: PDHandle, current: Pod) -> Result:
     healthy = frozenset(member.id for member in await handle.client.health() if member.healthy)
     own = ctx.own_member(members)
     handle.hurry(members=True)
+    if own is not None and ctx.peer_url not in own.peer_urls:
+        message = (
+            f"pod must be recreated, but the other members know this one as {', '.join(own.peer_urls)}, which a restart would "
+            f"not change to {ctx.peer_url}: take the change of the peer port or of spec.dns back, or replace the member"
+        )
+        ctx.problem("PeerURLChanged", message)
+        return wait(message)
     if own is not None and len(members.members) > 1:
         if obstacle := obstacle_to_restart(members, healthy, own):
             message = f"pod must be recreated, but {obstacle}"

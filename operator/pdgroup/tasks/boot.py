@@ -19,9 +19,12 @@ __all__ = ["boot"]
 
 @task("Boot")
 async def boot(ctx: PDGroupContext) -> Result:
-    """Set `bootstrapped` once PD answers, then let the founders forget that they are."""
+    """Set `bootstrapped` once PD answers, then let the founders forget that they are.
+
+    A cluster that has an id was born, whether its PD answers now or not: nobody founds it a second time.
+    """
     if not ctx.group.spec.bootstrapped:
-        if ctx.handle is None:
+        if ctx.handle is None and not _has_been_seen(ctx):
             return wait(_unborn(ctx))
         patch = {
             "metadata": {"resourceVersion": ctx.group.metadata.resource_version},

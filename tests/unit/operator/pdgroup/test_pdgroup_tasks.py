@@ -144,6 +144,12 @@ class TestBoot:
         assert (await boot.boot(ctx)).status is Status.COMPLETE
         assert world_of(ctx).writes == []
 
+    async def test_a10_a_cluster_that_was_born_is_not_founded_again_if_somebody_unsets_the_flag(self) -> None:
+        cluster = make_cluster(status={"id": "7", "pd": "http://aaa-pd.ns1:2379"})
+        ctx = context(group(bootstrapped=None), cluster=cluster)
+        await boot.boot(ctx)
+        assert ctx.group.spec.bootstrapped
+
     async def test_13_one_founder_that_is_not_ready_keeps_them_all(self) -> None:
         ctx = context(group(), pd("aaa-0", boot=True), pd("aaa-1", boot=True, ready=False), handle=members("aaa-0"))
         result = await boot.boot(ctx)

@@ -19,11 +19,11 @@ LABELLED = Overlay(pod=PodOverlay(metadata=TemplateMeta(labels={"k": "v"})))
 
 
 def own(**spec: Any) -> PD:
-    return make_pd(SELF, **{"version": "v1.2.3", **spec})
+    return make_pd(SELF, group="aaa", **{"version": "v1.2.3", **spec})
 
 
 def peer(name: str = PEER, **spec: Any) -> PD:
-    return with_ready(make_pd(name, **{"version": "v1.2.3", **spec}))
+    return with_ready(make_pd(name, group="aaa", **{"version": "v1.2.3", **spec}))
 
 
 def trio(**changes: Any) -> FakeMembers:
@@ -201,6 +201,16 @@ async def test_a8_one_that_cannot_be_asked_is_judged_by_its_health() -> None:
     ctx = pd_context(own(), pod=outdated(), handle=handle, **others())
     await pod(ctx)
     assert handle.calls == [("transfer_leader", PEER)]
+
+
+async def test_a9_a_member_whose_peer_address_would_change_is_not_restarted() -> None:
+    handle = FakeMembers(
+        make_member(PEER, 2), make_member(SELF, 1, peer="http://elsewhere:2380"), make_member(THIRD, 3)
+    )
+    ctx = pd_context(own(), pod=outdated(), handle=handle, **others())
+    assert (await pod(ctx)).status is Status.WAIT
+    assert ctx.client.writes == []
+    assert ctx.problems[0].reason == "PeerURLChanged"
 
 
 async def test_a12_a_leader_whose_pod_somebody_deletes_hands_over_at_once() -> None:

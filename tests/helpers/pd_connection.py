@@ -5,6 +5,7 @@ Concurrency: for one event loop. A call that fails forgets who leads, so that th
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, final
@@ -78,6 +79,9 @@ class PDConnection:
     ) -> None:
         for channel in self._channels.values():
             await channel.close()
+        async with asyncio.timeout(_TIMEOUT):
+            while any(map(_is_of_grpc, asyncio.all_tasks())):
+                await asyncio.sleep(0.01)  # its tasks end soon after their channel, and it offers nothing to wait for
 
     @property
     def header(self) -> rpc.RequestHeader:
@@ -154,3 +158,7 @@ class PDConnection:
                 else grpc.aio.secure_channel(address, self._credentials, options=_OPTIONS)
             )
         return self._channels[address]
+
+
+def _is_of_grpc(task: asyncio.Task[Any]) -> bool:
+    return getattr(task.get_coro(), "__qualname__", "").startswith("_AioCall.")

@@ -33,7 +33,7 @@ class Names:
         self._known: dict[str, str] = {}
 
     def set(self, name: str, address: str) -> None:
-        """Let a name, and the same with the cluster's suffix, lead to an address from now on."""
+        """Let a name lead to an address from now on."""
         if self._known.get(name) != address:
             self._known[name] = address
             lines = "".join(f"{known} {where}\n" for known, where in self._known.items())

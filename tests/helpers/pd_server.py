@@ -288,11 +288,15 @@ class PDServers:
 
         Args:
             path: after `/pd/api/v1/`.
+
+        Raises:
+            PDError: PD refuses, or doesn't answer.
         """
         answer = await self.requester.request(
             "POST", f"/pd/api/v1/{path}", body=json.dumps(body).encode(), timeout=_START_TIMEOUT
         )
-        assert answer.status == 200, answer
+        if answer.status != 200:
+            raise PDError(answer.body.decode(errors="replace"), endpoint=path, status=answer.status)
 
     @cached_property
     def _client_identity(self) -> _Identity | None:

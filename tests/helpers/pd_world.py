@@ -271,7 +271,7 @@ async def _lift_limits(pd: PDServers) -> None:
     while True:
         try:
             await pd.lift_store_limits()
-        except (PDError, AssertionError):
+        except PDError:
             await asyncio.sleep(_LOOK)
             continue
         await asyncio.sleep(2.0)

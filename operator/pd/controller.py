@@ -75,7 +75,7 @@ def pipeline() -> Node[PDContext]:
         if_(health_is_known, conditions.ready),
         conditions.running,
         status.initialized,
-        status.restart_required,
+        conditions.restart_required,
         status.sync,
     )
 

@@ -34,10 +34,11 @@ async def pod(ctx: PDContext) -> Result:
     if ctx.pod_terminating:
         return await _terminating(ctx)
     if await is_reloadable(ctx, ctx.pod) or await only_online(ctx, ctx.pod):
-        await reload_config(ctx, ctx.pod)
-        waits = await change_in_place(ctx, ctx.pod, expected)
-        ctx.pending = "; ".join(filter(None, (ctx.pending, waits)))
-        return complete(ctx.pending or "pod is synced")
+        ctx.restart = []
+        await reload_config(ctx, ctx.pod, expected)
+        if waits := await change_in_place(ctx, ctx.pod, expected):
+            ctx.needs_restart("PodRenderedDifferently", waits)
+        return complete("pod is synced, but for what waits for its next restart" if ctx.restart else "pod is synced")
     return await _recreate(ctx, ctx.pod)
 
 

@@ -34,7 +34,6 @@ class PDContext(InstanceContext[PD]):
         trouble: why it can't, for a person.
         lost: PD was known, and doesn't answer.
         member: what PD says of this server; None if it is no member, or PD can't be trusted.
-        pending: what the running process takes over only when it is restarted; None: nobody has looked.
     """
 
     pds: PDs
@@ -46,7 +45,6 @@ class PDContext(InstanceContext[PD]):
     trouble: str = ""
     lost: bool = False
     member: Member | None = None
-    pending: str | None = None
 
     @property
     def status(self) -> PDStatus:

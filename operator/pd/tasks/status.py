@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from controller_runtime.task import Result, complete, retry, task, wait
-from tikv_operator.common.conditions import RESTART_REQUIRED, TRUE, find_condition
+from tikv_operator.common.conditions import find_condition
 from tikv_operator.common.instances import is_ready
 from tikv_operator.common.keys import LABEL_INSTANCE_REVISION
 from tikv_operator.common.pods import ready_since
 from tikv_operator.pd.tasks.state import PDContext
 
-__all__ = ["INITIALIZED", "initialized", "restart_required", "sync", "update"]
+__all__ = ["INITIALIZED", "initialized", "sync", "update"]
 
 INITIALIZED: Final = "Initialized"
 
@@ -31,18 +31,6 @@ async def initialized(ctx: PDContext) -> Result:
         return wait("not initialized yet")
     ctx.observe(INITIALIZED, "Unknown", "Unavailable", "pd is unavailable")
     return wait("pd is unavailable")
-
-
-@task("CondRestartRequired")
-async def restart_required(ctx: PDContext) -> Result:
-    """Say what takes effect only when the pod is next recreated. The condition exists only while there is something."""
-    if ctx.pending is None:
-        return complete("not known")
-    if not ctx.pending:
-        ctx.drop(RESTART_REQUIRED)
-        return complete("nothing waits for a restart")
-    ctx.observe(RESTART_REQUIRED, TRUE, "ConfigNotReloaded", ctx.pending)
-    return complete(ctx.pending)
 
 
 @task("UpdateStatus")

@@ -119,7 +119,22 @@ async def test_3_10_another_configuration_that_reloads_hot_is_applied_in_place()
     ctx = pd_context(own(config="a = 1", update_strategy=strategy), pod=make_pd_pod(own()), handle=trio())
     assert (await pod(ctx)).status is Status.COMPLETE
     assert ctx.client.writes == ["apply Pod aaa-pd-xxx"]
-    assert ctx.pending == "the rest of the configuration is read when pd starts"
+    assert [waits.message for waits in ctx.restart] == ["the rest of the configuration is read when pd starts"]
+
+
+async def test_d4_what_waits_for_a_restart_is_said_until_the_process_is_another_one() -> None:
+    strategy = UpdateStrategy(config="HotReload")
+    first = pd_context(own(config="a = 1", update_strategy=strategy), pod=make_pd_pod(own()), handle=trio())
+    await pod(first)
+    again = pd_context(own(config="a = 1", update_strategy=strategy), pod=first.pod, handle=trio())
+    await pod(again)
+    assert [waits.message for waits in again.restart] == ["the rest of the configuration is read when pd starts"]
+    assert again.client.writes == []
+    running = first.pod.status.container_statuses[0].state.running
+    running.started_at = "2026-01-02T00:00:00Z"
+    restarted = pd_context(own(config="a = 1", update_strategy=strategy), pod=first.pod, handle=trio())
+    await pod(restarted)
+    assert restarted.restart == []
 
 
 async def test_3_11_another_configuration_restarts() -> None:
@@ -250,7 +265,7 @@ async def test_d4_configuration_that_pd_keeps_is_told_and_restarts_nothing() -> 
     assert (await pod(ctx)).status is Status.COMPLETE
     assert handle.calls == [("set_config", {"schedule.x": 1})]
     assert ctx.client.writes == ["apply Pod aaa-pd-xxx"]
-    assert ctx.pending == ""
+    assert ctx.restart == []
 
 
 async def test_d4_while_pd_is_away_it_is_not_forgotten() -> None:

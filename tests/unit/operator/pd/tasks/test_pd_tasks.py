@@ -303,11 +303,12 @@ class TestStatus:
 
     async def test_what_waits_for_a_restart_is_a_condition_while_it_does(self) -> None:
         ctx = self.context(ready=True)
-        ctx.pending = "the rest of the configuration is read when pd starts"
-        await status.restart_required(ctx)
+        ctx.restart = []
+        ctx.needs_restart("ConfigNeedsRestart", "the rest of the configuration is read when pd starts")
+        await conditions.restart_required(ctx)
         assert any(c.type == "RestartRequired" for c in ctx.status.conditions)
-        ctx.pending = ""
-        await status.restart_required(ctx)
+        ctx.restart = []
+        await conditions.restart_required(ctx)
         assert not any(c.type == "RestartRequired" for c in ctx.status.conditions)
 
 

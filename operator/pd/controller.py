@@ -47,8 +47,9 @@ def pipeline() -> Node[PDContext]:
             if_(state.is_deleting, finalizer.remove),
             if_not(state.is_deleting, conditions.cluster_missing),
         ),
+        # A Cluster that is deleted needs no permission to go: its PDs go with it, paused or not.
+        if_break(state.cluster_is_deleting, if_(state.is_deleting, finalizer.remove)),
         if_break(state.cluster_is_paused, if_(state.is_deleting, conditions.deletion_paused)),
-        if_break(state.cluster_is_deleting, finalizer.remove),
         ctx.pod,
         pd_ctx.peers,
         pd_ctx.info_from_pd,

@@ -101,7 +101,8 @@ class TestAClusterThatDoesNotExist:
             for tikv in system.world.tikvs(GROUP):
                 assert says(tikv, "Synced") == "False/ClusterNotFound: cluster basic does not exist"
             names = [f"TiKV/{tikv.metadata.name}" for tikv in system.world.tikvs(GROUP)]
-            assert await warned(system, "ClusterNotFound") == sorted([*names, "TiKVGroup/kv"])
+            names += [f"PD/{pd.metadata.name}" for pd in system.world.pds()]
+            assert await warned(system, "ClusterNotFound") == sorted([*names, "PDGroup/pd", "TiKVGroup/kv"])
             await system.user.delete(TiKVGroup, GROUP)
             await system.world.until("deleted", lambda: str(len(system.world.tikvs())).strip("0"), timeout=60.0)
             assert system.world.claims(GROUP) == []

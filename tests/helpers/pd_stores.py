@@ -106,7 +106,7 @@ class HeartbeatStores:
         self._raft: asyncio.Task[None] | None = None
         self._registering = asyncio.Lock()
         self.refusals: list[str] = []
-        """What PD said against heartbeats."""
+        """What PD said against heartbeats, and what regions couldn't do for it: for whoever asks why nothing moves."""
 
     async def __aenter__(self) -> Self:
         await self._pd.__aenter__()
@@ -288,6 +288,8 @@ class HeartbeatStores:
                 await self._split(region, list(order.split_region.keys))
             elif self._obey(region, order):
                 self._report(region)
+            else:
+                self.refusals.append(f"region {region.id} cannot do what it is told: {order}")
 
     def _obey(self, region: RaftRegion, order: rpc.RegionHeartbeatResponse) -> bool:
         """Move the leader or peers as PD asks; whether anything was done."""

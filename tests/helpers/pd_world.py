@@ -197,7 +197,8 @@ class RealWorld:
                 while reason := next((reason for each in missing if (reason := each())), ""):
                     await asyncio.sleep(_LOOK)
         except TimeoutError:
-            raise AssertionError(f"{reason}\n{self.operator.last_lines()}") from None
+            said = "\n".join(self.stores.refusals[-3:])
+            raise AssertionError(f"{reason}\n{said}\n{self.operator.last_lines()}") from None
 
     async def roll(self, replicas: int, spec: dict[str, Any], midway: Callable[[], Any] | None = None) -> None:
         """Change the template so that every pod is made anew, and wait for that.

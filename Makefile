@@ -9,7 +9,7 @@ STAMP  := $(VENV)/.installed
 BINARIES := etcd kube-apiserver kube-controller-manager kubectl pd-server
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-real check format run crds manifests bench envtest-binaries clean
+.PHONY: help demo test test-real check format run crds manifests bench bench-operator envtest-binaries clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ manifests: $(STAMP) ## Write config/crd and the generated built-in kinds anew
 
 bench: $(STAMP) ## Measure the runtime beside Go's controller-runtime (see bench/README.md)
 	$(BIN)/python bench/run.py $(BENCH)
+
+bench-operator: $(STAMP) ## Measure the operator as TiDB Operator was measured (see bench/README.md)
+	$(BIN)/python bench/operator_run.py $(BENCH)
 
 envtest-binaries: ## Build the real control plane and PD, once, into the user's cache folder; Go is needed
 	@hack/envtest/build.sh $(BINARIES)

@@ -41,6 +41,16 @@ class Contestant:
         fields = self._account("stat").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
+    def peak_memory_mb(self) -> float:
+        """Return the peak of its memory by now.
+
+        Raises:
+            Failed: it has ended.
+        """
+        # VmHWM rather than ru_maxrss, which begins with what the forking process had.
+        found = next(line for line in self._account("status").splitlines() if line.startswith("VmHWM:"))
+        return int(found.split()[1]) / 1024
+
     async def wait_for(self, event: str) -> dict[str, Any]:
         """Return the next fact of this name. It may never come: bound the wait.
 
@@ -65,10 +75,7 @@ class Contestant:
         Raises:
             Failed: it has ended already, or says nothing.
         """
-        # VmHWM rather than ru_maxrss, which begins with what the forking process had.
-        for line in self._account("status").splitlines():
-            if line.startswith("VmHWM:"):
-                self.peak_mb = int(line.split()[1]) / 1024
+        self.peak_mb = self.peak_memory_mb()
         self._process.send_signal(signal.SIGTERM)
         return await self.wait_for("end")
 

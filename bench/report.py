@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 from results import ENDED_AFTER
 
-__all__ = ["table", "table_of_everybody", "write"]
+__all__ = ["filled", "number", "said_origins", "table", "table_of_everybody", "write"]
 
 Medians = Mapping[str, Mapping[str, Mapping[str, float]]]
 """Medians by benchmark, contestant and figure."""
@@ -111,13 +111,13 @@ def write(medians: Medians, origins: Mapping[str, str], docs: Path) -> None:
     page = docs / "performance.md"
     text = page.read_text()
     if medians:
-        text = _filled(text, BEGIN, f"{_figures(medians, docs)}\n\n{_origins(origins)}")
+        text = filled(text, BEGIN, f"{_figures(medians, docs)}\n\n{said_origins(origins)}")
     if _with_others(medians):
-        text = _filled(text, EVERYBODY_BEGIN, table_of_everybody(medians))
+        text = filled(text, EVERYBODY_BEGIN, table_of_everybody(medians))
     page.write_text(text)
 
 
-def _filled(text: str, mark: str, content: str) -> str:
+def filled(text: str, mark: str, content: str) -> str:
     """Return the page's text with `content` between the mark and the end that follows it."""
     before, begin, rest = text.partition(mark)
     _, end, after = rest.partition(END)
@@ -173,7 +173,7 @@ def _verdict(judged: float | None, limit: float | None) -> str:
     return "met" if judged <= limit else "**missed**"
 
 
-def _origins(origins: Mapping[str, str]) -> str:
+def said_origins(origins: Mapping[str, str]) -> str:
     """Say of which code the figures are: each benchmark's, if they differ."""
     by_origin: dict[str, list[str]] = {}
     for benchmark, origin in origins.items():
@@ -204,10 +204,11 @@ def table_of_everybody(medians: Medians) -> str:
 def _cell(figures: Mapping[str, float], row: Row) -> str:
     if ENDED_AFTER in figures:
         return f"ended after {figures[ENDED_AFTER]:.0f} s"
-    return _number(figures[row.figure] * row.factor, row.unit) if row.figure in figures else "-"
+    return number(figures[row.figure] * row.factor, row.unit) if row.figure in figures else "-"
 
 
-def _number(value: float, unit: str) -> str:
+def number(value: float, unit: str) -> str:
+    """Return a figure with three digits or so."""
     text = f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
     return f"{text} {unit}".rstrip()
 

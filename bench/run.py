@@ -153,7 +153,7 @@ def _say(name: str, contestant: str, figures: Figures) -> None:
     print(f"{name:14} {contestant:7} " + " ".join(f"{key}={value:.4g}" for key, value in figures.items()), flush=True)
 
 
-def _commit() -> str:
+def commit() -> str:
     """Return the commit that is measured; of changed files it says so."""
     asked = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     done = subprocess.run(asked, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
@@ -192,7 +192,7 @@ def _measured(options: argparse.Namespace, kept: Results) -> Results:
     chosen = {name: scenario for name, scenario in available.items() if name in names}
     assets = control_plane(options.against) if chosen else None
     results = kept if options.scale == 1 and (assets is not None or not chosen) else Results(None)
-    results.origin = f"{_commit()}, {time.strftime('%Y-%m-%d')}"
+    results.origin = f"{commit()}, {time.strftime('%Y-%m-%d')}"
     go = go_program()
     for name in names:
         if name in QUEUE:

@@ -9,7 +9,8 @@ from typing import Any
 
 from controller_runtime.api import ObjectKey
 from controller_runtime.client import NotFound, Preconditions, merge_patch
-from tikv_operator.common.instances import Instance
+from tikv_operator.common.conditions import OFFLINED, TRUE
+from tikv_operator.common.instances import Instance, current_condition
 from tikv_operator.common.keys import ANNOTATION_DEFER_DELETE
 from tikv_operator.group import build
 from tikv_operator.group.tasks.state import AnyGroup, Revisions
@@ -112,12 +113,15 @@ class Steps:
         await self._ctx.client.patch(self._ctx.component.instance, instance.key, merge_patch(body))
 
     async def _delete(self, instance: Instance) -> None:
+        offlined = current_condition(instance, OFFLINED)
+        if offlined is not None and offlined.status == TRUE:
+            return  # its own controller deletes it, now: one of two requests would only be refused
         metadata = instance.metadata
         preconditions = Preconditions(uid=metadata.uid, resource_version=metadata.resource_version)
         try:
             await self._ctx.client.delete(self._ctx.component.instance, instance.key, preconditions=preconditions)
         except NotFound:
-            return  # its own controller was faster
+            return  # somebody else was faster
         self._tell("Deleted", f"{metadata.name} has left the cluster")
 
     def _tell(self, reason: str, message: str) -> None:

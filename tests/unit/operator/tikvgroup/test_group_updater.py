@@ -143,23 +143,36 @@ async def test_the_mark_goes_when_the_instance_does() -> None:
     assert "core.pingcap.com/defer-delete" not in leaving.metadata.annotations
 
 
-async def test_an_instance_without_a_store_is_deleted_if_it_is_still_the_same() -> None:
+async def test_an_instance_whose_store_has_left_is_deleted_by_its_own_controller() -> None:
     world = FakeCluster()
     ctx = context(world, make_group(replicas=0), make_tikv("basic-a", offline=True, offlined=True))
+    assert (await updater.update(ctx)).status is Status.COMPLETE
+    assert world.writes == []
+    assert events(ctx) == []
+
+
+def offlined_before_its_last_change() -> TiKV:
+    """What its own controller doesn't delete: the condition is of an older generation."""
+    return make_tikv("basic-a", offline=True, offlined=True, generation=2, observed=1)
+
+
+async def test_an_instance_without_a_store_is_deleted_if_it_is_still_the_same() -> None:
+    world = FakeCluster()
+    ctx = context(world, make_group(replicas=0), offlined_before_its_last_change())
     await updater.update(ctx)
     assert world.writes == ["delete TiKV basic-a"]
     assert world.all(TiKV) == []
 
     world = FakeCluster()
-    ctx = context(world, make_group(replicas=0), make_tikv("basic-a", offline=True, offlined=True))
+    ctx = context(world, make_group(replicas=0), offlined_before_its_last_change())
     world.change(world.one(TiKV, "basic-a"))
     with pytest.raises(Conflict):
         await updater.update(ctx)
 
 
-async def test_an_instance_that_its_own_controller_deleted_first_is_no_error() -> None:
+async def test_an_instance_that_was_deleted_first_by_somebody_else_is_no_error() -> None:
     world = FakeCluster()
-    ctx = context(world, make_group(replicas=0), make_tikv("basic-a", offline=True, offlined=True))
+    ctx = context(world, make_group(replicas=0), offlined_before_its_last_change())
     world.remove(ctx.instances[0])
     assert (await updater.update(ctx)).status is Status.COMPLETE
     assert events(ctx) == []

@@ -44,6 +44,8 @@ class Write(NamedTuple):
 class _Metadata(msgspec.Struct):
     resource_version: str = msgspec.field(name="resourceVersion", default="")
     deletion: str | None = msgspec.field(name="deletionTimestamp", default=None)
+    grace: int | None = msgspec.field(name="deletionGracePeriodSeconds", default=None)
+    finalizers: list[str] | None = None
 
 
 class _Answer(msgspec.Struct):
@@ -83,7 +85,6 @@ class Recorder:
 def _noted(request: Request, response: Response, sent: int) -> Write:
     answer = _decoder.decode(response.body) if response.status < 300 else _Answer()
     meta = answer.metadata
-    gone = request.method == "DELETE" and (answer.kind == "Status" or meta.deletion is None)
     return Write(
         sent,
         time.time_ns(),
@@ -91,9 +92,17 @@ def _noted(request: Request, response: Response, sent: int) -> Write:
         request.path,
         response.status,
         meta.resource_version,
-        gone,
+        _is_gone(request.method, answer),
         len(request.body or b""),
     )
+
+
+def _is_gone(method: str, answer: _Answer) -> bool:
+    """Return whether the write was the object's last one: the answer then has the version that the object had before."""
+    meta = answer.metadata
+    if meta.deletion is None:
+        return method == "DELETE"
+    return not meta.finalizers and not meta.grace
 
 
 def without_effect(writes: Iterable[Write], of_others: Iterable[Write]) -> list[Write]:

@@ -76,10 +76,27 @@ def test_a_deletion_that_is_answered_with_the_last_version_has_changed_something
         pytest.param("DELETE", b'{"kind": "Status", "metadata": {}}', "", True, id="deleted"),
         pytest.param(
             "DELETE",
-            b'{"kind": "Pod", "metadata": {"resourceVersion": "7", "deletionTimestamp": "2026-01-01T00:00:00Z"}}',
+            b'{"kind": "Pod", "metadata": {"resourceVersion": "7", "deletionTimestamp": "2026-01-01T00:00:00Z",'
+            b' "deletionGracePeriodSeconds": 30}}',
             "7",
             False,
-            id="to be deleted",
+            id="to be deleted later",
+        ),
+        pytest.param(
+            "PATCH",
+            b'{"kind": "TiKV", "metadata": {"resourceVersion": "7", "deletionTimestamp": "2026-01-01T00:00:00Z",'
+            b' "deletionGracePeriodSeconds": 0, "finalizers": ["another"]}}',
+            "7",
+            False,
+            id="a finalizer is left",
+        ),
+        pytest.param(
+            "PATCH",
+            b'{"kind": "TiKV", "metadata": {"resourceVersion": "7", "deletionTimestamp": "2026-01-01T00:00:00Z",'
+            b' "deletionGracePeriodSeconds": 0}}',
+            "7",
+            True,
+            id="the last finalizer has gone",
         ),
     ],
 )

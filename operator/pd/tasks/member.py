@@ -26,8 +26,14 @@ async def leave(ctx: PDContext) -> Result:
             return complete("the cluster was not born yet, there is nothing to leave")
         ctx.problem("WaitingForPD", f"the member cannot be removed: {ctx.trouble}")
         return retry(ctx.settings.backoff_max, ctx.trouble)
-    async with ctx.change:
-        return await _leave(ctx, ctx.handle)
+    try:
+        async with ctx.change:
+            return await _leave(ctx, ctx.handle)
+    except PDError as error:
+        if error.status != 503:
+            raise
+        ctx.problem("WaitingForPD", f"the member cannot be removed while pd elects a leader: {error.message}")
+        return retry(ctx.settings.requeue, error.message)
 
 
 def left(ctx: PDContext) -> bool:

@@ -13,7 +13,7 @@ from tikv_operator.pd.quorum import is_leader, obstacle_to_restart
 from tikv_operator.pd.tasks.config_reload import only_online, reload_config
 from tikv_operator.pd.tasks.leader import hand_over
 from tikv_operator.pd.tasks.state import PDContext
-from tikv_operator.pdclient import PDHandle
+from tikv_operator.pdclient import PDError, PDHandle
 
 __all__ = ["pod", "repair"]
 
@@ -85,8 +85,13 @@ async def _recreate(ctx: PDContext, current: Pod) -> Result:
         return wait(f"pod is deleted to be recreated, it was down: {detail}")
     if ctx.handle is None:
         return _unknown_leader(ctx)
-    async with ctx.change:  # so that of two that look at each other one sees that the other goes
-        return await _take_down(ctx, ctx.handle, current)
+    try:
+        async with ctx.change:  # so that of two that look at each other one sees that the other goes
+            return await _take_down(ctx, ctx.handle, current)
+    except PDError as error:
+        if error.status != 503:
+            raise
+        return retry(ctx.settings.requeue, f"pod must be recreated, but pd elects a leader: {error.message}")
 
 
 def _unknown_leader(ctx: PDContext) -> Result:

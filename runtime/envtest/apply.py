@@ -195,8 +195,8 @@ def apply(
         if rest:
             result[manager] = Owned(rest, owned.time)
     if fields:
-        unchanged = before is not None and before.fields == fields and not difference
-        result[writer] = Owned(fields, before.time if unchanged and before else now)
+        # As on a real server, the time tells of changes to the object, not of what the manager owns.
+        result[writer] = Owned(fields, now if difference else before.time if before else "")
     return merged, result
 
 

@@ -10,6 +10,7 @@ from controller_runtime.envtest.storage import Json
 from controller_runtime.envtest.table import age
 
 __all__ = [
+    "BINDING",
     "CLAIM",
     "CONFIG_MAP",
     "CRD",
@@ -19,7 +20,6 @@ __all__ = [
     "EVENT",
     "LEASE",
     "NAMESPACE",
-    "NEW_EVENT",
     "NODE",
     "POD",
     "REVISION",
@@ -131,8 +131,29 @@ SERVICE: Final = (
 )
 CONFIG_MAP: Final = (_column("Data", _count("data", "binaryData")), AGE)
 SECRET: Final = (_column("Type", _text("type")), _column("Data", _count("data"), kind="integer"), AGE)
-SERVICE_ACCOUNT: Final = (_column("Secrets", _count("secrets")), AGE)
+SERVICE_ACCOUNT: Final = (AGE,)
 NAMESPACE: Final = (_column("Status", _text("status", "phase")), AGE)
+
+
+def _role(obj: Json) -> str:
+    return f"{_at(obj, 'roleRef', 'kind')}/{_at(obj, 'roleRef', 'name')}"
+
+
+def _subjects(kind: str) -> Callable[[Json, float], Any]:
+    def cell(obj: Json, _: float) -> str:
+        subjects = [subject for subject in obj.get("subjects") or [] if subject.get("kind") == kind]
+        return ", ".join("/".join(filter(None, (subject.get("namespace"), subject["name"]))) for subject in subjects)
+
+    return cell
+
+
+BINDING: Final = (
+    _column("Role", _of(_role)),
+    AGE,
+    _column("Users", _subjects("User"), wide=True),
+    _column("Groups", _subjects("Group"), wide=True),
+    _column("ServiceAccounts", _subjects("ServiceAccount"), wide=True),
+)
 
 _MODES: Final = {
     "ReadWriteOnce": "RWO",
@@ -208,29 +229,50 @@ NODE: Final = (
 
 
 def _event_subject(obj: Json) -> str:
-    subject = obj.get("involvedObject") or obj.get("regarding") or {}
-    return f"{str(subject.get('kind', '')).lower()}/{subject.get('name', '')}"
+    subject = _either(obj, "involvedObject", "regarding") or {}
+    return "/".join(filter(None, (str(subject.get("kind", "")).lower(), subject.get("name"))))
 
 
-def _event_age(obj: Json, now: float) -> str:
-    series = obj.get("series") or {}
-    moments = (
-        series.get("lastObservedTime"),
-        obj.get("lastTimestamp") or obj.get("deprecatedLastTimestamp"),
-        obj.get("eventTime"),
-        obj["metadata"].get("creationTimestamp"),
-    )
-    return age(next((moment for moment in moments if moment), None), now)
+def _either(obj: Json, *names: str) -> Any:
+    """What an event has under one of the names: they are not the same in both of its faces."""
+    return next((obj[name] for name in names if obj.get(name)), None)
+
+
+def _first_seen(obj: Json, now: float) -> str:
+    return age(_either(obj, "firstTimestamp", "deprecatedFirstTimestamp", "eventTime"), now)
+
+
+def _last_seen(obj: Json, now: float) -> str:
+    seen = _at(obj, "series", "lastObservedTime") or _either(obj, "lastTimestamp", "deprecatedLastTimestamp")
+    return age(seen, now) if seen else _first_seen(obj, now)
+
+
+def _event_source(obj: Json) -> str:
+    source = _either(obj, "source", "deprecatedSource") or {}
+    component = source.get("component") or _either(obj, "reportingComponent", "reportingController")
+    return ", ".join(filter(None, (component, source.get("host") or obj.get("reportingInstance"))))
+
+
+def _event_count(obj: Json) -> str:
+    return str(_at(obj, "series", "count") or _either(obj, "count", "deprecatedCount") or 1)
 
 
 EVENT: Final = (
-    _column("Last Seen", _event_age),
-    _column("Type", _text("type")),
-    _column("Reason", _text("reason")),
+    _column("Last Seen", _last_seen),
+    _column("Type", _text("type", missing="")),
+    _column("Reason", _text("reason", missing="")),
     _column("Object", _of(_event_subject)),
-    _column("Message", lambda obj, _: str(obj.get("message") or obj.get("note") or "").strip()),
+    _column(
+        "Subobject",
+        _of(lambda obj: (_either(obj, "involvedObject", "regarding") or {}).get("fieldPath", "")),
+        wide=True,
+    ),
+    _column("Source", _of(_event_source), wide=True),
+    _column("Message", lambda obj, _: str(_either(obj, "message", "note") or "").strip()),
+    _column("First Seen", _first_seen, wide=True),
+    _column("Count", _of(_event_count), wide=True),
+    _column("Name", _text("metadata", "name"), wide=True),
 )
-NEW_EVENT: Final = EVENT
 
 
 def _owner(obj: Json) -> str:

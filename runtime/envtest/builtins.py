@@ -125,6 +125,7 @@ def builtin_kinds(storage: Storage, crd_strategy: Strategy) -> list[Kind]:
         _kind(
             k8s.CoreEvent,
             short=("ev",),
+            defaults=eventviews.core_defaults,
             rules=builtinrules.event_rules,
             columns=columns.EVENT,
             fields=eventviews.CORE_FIELDS,
@@ -136,8 +137,9 @@ def builtin_kinds(storage: Storage, crd_strategy: Strategy) -> list[Kind]:
         _kind(
             k8s.Event,
             short=("ev",),
+            defaults=eventviews.defaults,
             rules=builtinrules.new_event_rules,
-            columns=columns.NEW_EVENT,
+            columns=columns.EVENT,
             fields=eventviews.FIELDS,
             create_on_update=True,
             storage=eventviews.STORAGE,
@@ -181,7 +183,7 @@ def builtin_kinds(storage: Storage, crd_strategy: Strategy) -> list[Kind]:
         *(
             Kind(
                 resource=Resource(_RBAC, "v1", name, plural, namespaced=namespaced),
-                columns=columns.CREATED_AT,
+                columns=columns.BINDING if name.endswith("Binding") else columns.CREATED_AT,
                 strategic=True,
                 create_on_update=True,
                 strategy=binding if name.endswith("Binding") else role,

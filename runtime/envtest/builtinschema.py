@@ -2,7 +2,8 @@
 
 The classes of `controller_runtime.api.k8s` say which fields exist and of which type they are; two tables below say which
 lists are maps or sets for server-side apply, which structures are atomic, and by which key `kubectl`'s strategic merge
-patch tells items apart (Kubernetes API reference). Schemas are built on first use and shared; they may not be changed.
+patch tells items apart (Kubernetes API reference). The schema of each type has the type's name as its title, as
+OpenAPI documents call it. Schemas are built on first use and shared; they may not be changed.
 """
 
 from __future__ import annotations
@@ -14,10 +15,15 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from controller_runtime.api import k8s
-from controller_runtime.api.meta import Object, ObjectMeta
+from controller_runtime.api.meta import Object, ObjectMeta, OwnerReference
 from controller_runtime.envtest.storage import Json
 
-__all__ = ["builtin_schema", "metadata_schema"]
+__all__ = ["QUANTITIES", "builtin_schema", "metadata_schema"]
+
+QUANTITIES: Final = frozenset(
+    ("limits", "requests", "capacity", "allocatable", "allocatedResources", "overhead", "hard")
+)
+"""The fields whose values are quantities by name."""
 
 # Lists that are maps for server-side apply: (class, field) -> keys.
 _KEYED: Final[dict[tuple[str, str], tuple[str, ...]]] = {
@@ -110,6 +116,23 @@ _SCALARS: Final[dict[Any, Json]] = {
     bool: {"type": "boolean"},
 }
 _ANYTHING: Final = {"x-kubernetes-preserve-unknown-fields": True}
+_MACHINERY: Final = "io.k8s.apimachinery.pkg"
+_QUANTITY: Final = {"type": "string", "title": f"{_MACHINERY}.api.resource.Quantity"}
+_INT_OR_STRING: Final = {
+    "x-kubernetes-int-or-string": True,
+    "title": f"{_MACHINERY}.util.intstr.IntOrString",
+}
+_MANAGED_FIELDS: Final = {
+    "type": "object",
+    "title": f"{_MACHINERY}.apis.meta.v1.ManagedFieldsEntry",
+    "properties": {
+        **{
+            name: {"type": "string"}
+            for name in ("apiVersion", "fieldsType", "manager", "operation", "subresource", "time")
+        },
+        "fieldsV1": {"type": "object", "title": f"{_MACHINERY}.apis.meta.v1.FieldsV1", **_ANYTHING},
+    },
+}
 
 
 @functools.cache
@@ -124,7 +147,11 @@ def builtin_schema(kind: type[Object]) -> Json:
 def metadata_schema() -> Json:
     """The schema of `metadata`."""
     schema = dict(_of_class(ObjectMeta))
-    schema["properties"] = {**schema["properties"], "managedFields": {"type": "array", "items": _ANYTHING}}
+    schema["properties"] = {
+        **schema["properties"],
+        "managedFields": {"type": "array", "items": _MANAGED_FIELDS},
+        "selfLink": {"type": "string"},
+    }
     return schema
 
 
@@ -137,6 +164,8 @@ def _of_class(model: type[msgspec.Struct]) -> Json:
     for field in msgspec.structs.fields(model):
         schema = dict(_of_type(hints[field.name]))
         place = (name, field.encode_name)
+        if field.encode_name in QUANTITIES and "additionalProperties" in schema:
+            schema["additionalProperties"] = _QUANTITY
         if place in _KEYED:
             schema["x-kubernetes-list-type"] = "map"
             schema["x-kubernetes-list-map-keys"] = list(_KEYED[place])
@@ -151,14 +180,23 @@ def _of_class(model: type[msgspec.Struct]) -> Json:
         if place in _DEFAULTS:
             schema["default"] = _DEFAULTS[place]
         properties[field.encode_name] = schema
-        if field.default_factory not in (msgspec.NODEFAULT, list, dict):
+        if field.required or field.default_factory in _SCALARS:
             required.append(field.encode_name)
-    result: Json = {"type": "object", "properties": properties}
-    if required and model.__module__.startswith(k8s.__name__):
+    result: Json = {"type": "object", "title": _title(model), "properties": properties}
+    if required and (model.__module__.startswith(k8s.__name__) or model is OwnerReference):
         result["required"] = required
     if name in _ATOMIC:
         result["x-kubernetes-map-type"] = "atomic"
     return result
+
+
+def _title(model: type[msgspec.Struct]) -> str:
+    home = model.__module__.rpartition(".")[2]
+    return (
+        f"{_MACHINERY}.apis.meta.v1.{model.__name__}"
+        if home == "meta"
+        else f"io.k8s.api.{home.replace('_', '.')}.{model.__name__}"
+    )
 
 
 def _of_type(hint: Any) -> Json:
@@ -167,7 +205,7 @@ def _of_type(hint: Any) -> Json:
     origin, arguments = get_origin(hint), [item for item in get_args(hint) if item is not type(None)]
     if origin in (Union, types.UnionType):
         if set(arguments) == {int, str}:
-            return {"x-kubernetes-int-or-string": True}
+            return _INT_OR_STRING
         return _of_type(arguments[0])
     if origin is list:
         return {"type": "array", "items": _of_type(arguments[0])}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from controller_runtime.api.meta import Object
 from controller_runtime.api.quantity import canonical_quantity
-from controller_runtime.envtest.builtinschema import builtin_schema
+from controller_runtime.envtest.builtinschema import QUANTITIES, builtin_schema
 from controller_runtime.envtest.schema import Node, compile_schema, prune, type_fits
 from controller_runtime.envtest.status import Cause, DecodingError, bad_request, go_type
 from controller_runtime.envtest.storage import Json
@@ -21,10 +21,6 @@ __all__ = ["BuiltinStrategy", "Defaults", "Rules", "UntypedStrategy"]
 
 Defaults = Callable[[Json, Json | None], None]
 Rules = Callable[[Json, Json | None, str], list[Cause]]
-
-_QUANTITIES: Final = frozenset(
-    ("limits", "requests", "capacity", "allocatable", "allocatedResources", "overhead", "hard")
-)
 
 
 class BuiltinStrategy:
@@ -97,7 +93,7 @@ def _canonical_quantities(value: Any) -> None:
     """Write every quantity as the server would: `1000m` becomes `1`, a number becomes text."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            if name in _QUANTITIES and isinstance(inner, dict):
+            if name in QUANTITIES and isinstance(inner, dict):
                 for resource, amount in inner.items():
                     inner[resource] = _canonical(amount, f"{name}.{resource}")
             elif isinstance(inner, (dict, list)) and name not in ("metadata", "data"):

@@ -124,8 +124,9 @@ def check_home(storage: Storage, kind: Kind, namespace: str, metadata: Json) -> 
 
 def check_applied_fields(kind: Kind, config: Json) -> None:
     """An apply never drops an unknown field in silence, and must be able to tell whose each part is."""
-    problems = [f".{path}: field not declared in schema" for path in kind.strategy.prune(copied(config))]
-    problems = [*typed_problems(kind.schema, config), *problems]
+    known = copied(config)
+    problems = [f".{path}: field not declared in schema" for path in kind.strategy.prune(known)]
+    problems = [*typed_problems(kind.schema, known), *problems]
     if problems:
         metadata, resource = config["metadata"], kind.resource
         named = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"

@@ -36,6 +36,7 @@ _COLUMN_TYPES: Final = ("boolean", "date", "integer", "number", "string")
 _BLOCKING: Final = frozenset(
     ("FieldValueRequired", "FieldValueNotSupported", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid")
 )
+_GO_TYPES: Final = {str: "string", float: "float64"}
 
 
 class CrdStrategy:
@@ -307,10 +308,9 @@ class CustomStrategy:
     def validate(self, obj: Json, old: Json | None, subresource: str) -> list[Cause]:
         causes: list[Cause] = []
         validate(self._node, obj, MISSING if old is None else old, "", causes, root=True)
-        return [*self._with_rules(obj, old, causes), *_check_replicas(self._scale, obj)]
-
-    def _with_rules(self, obj: Json, old: Json | None, causes: list[Cause]) -> list[Cause]:
-        if any(cause.reason in _BLOCKING for cause in causes):
+        blocked = any(cause.reason in _BLOCKING for cause in causes)
+        causes += _check_replicas(self._scale, obj)
+        if blocked:
             if self._node.has_rules:
                 message = (
                     "Invalid value: null: some validation rules were not checked because the object was invalid; "
@@ -323,13 +323,17 @@ class CustomStrategy:
 
 
 def _check_replicas(scale: ScalePaths | None, obj: Json) -> Iterator[Cause]:
-    """The numbers of a scale cannot be negative, whatever the schema allows."""
+    """The numbers of a scale are numbers and not negative, whatever the schema allows."""
     for path in () if scale is None else (scale.spec, scale.status):
         value: Any = obj
         for name in path:
             value = value.get(name) if isinstance(value, dict) else None
-        if isinstance(value, int) and value < 0:
-            yield Cause("." + ".".join(path), f"Invalid value: {value}: should be a non-negative integer")
+        field = "." + ".".join(path)
+        if type(value) in _GO_TYPES:
+            wrong = f"{field} accessor error: {value} is of the type {_GO_TYPES[type(value)]}, expected int64"
+            yield Cause(field, f"Invalid value: 0: {wrong}")
+        elif isinstance(value, int) and value < 0:
+            yield Cause(field, f"Invalid value: {value}: should be a non-negative integer")
 
 
 def _visible(obj: Json) -> Json:

@@ -93,7 +93,7 @@ def resources(kinds: Kinds, name: str, version: str) -> Json | None:
     listed: list[Json] = []
     for kind in kinds.in_version(name, version):
         listed.append(_resource(kind))
-        listed += [_subresource(kind, subresource) for subresource in sorted(kind.subresources)]
+        listed += [_subresource(kind, subresource) for subresource in _subresources(kind)]
     for plural, review, namespaced in _reviews(name):
         singular = review.lower()
         entry = {
@@ -135,6 +135,11 @@ def _verbs(kind: Kind) -> list[str]:
     return [verb for verb in _CUSTOM_VERBS if verb in kind.verbs] if kind.custom else sorted(kind.verbs)
 
 
+def _subresources(kind: Kind) -> list[str]:
+    """By name; of a custom kind the status comes before the scale."""
+    return sorted(kind.subresources, reverse=kind.custom)
+
+
 def _storage_version_hash(resource: Resource) -> str:
     """An opaque name of the version in which objects are stored."""
     name = f"{resource.group}/{resource.version}/{resource.kind}"
@@ -142,22 +147,18 @@ def _storage_version_hash(resource: Resource) -> str:
 
 
 def _subresource(kind: Kind, name: str) -> Json:
-    entry: Json = {
+    group_name, version, own, verbs = _FOREIGN.get(name, ("", "", kind.resource.kind, ("get", "patch", "update")))
+    if name in _OPTIONS:
+        options, verbs = _OPTIONS[name]
+        own = f"{own}{options}"
+    return {
         "name": f"{kind.resource.plural}/{name}",
         "singularName": "",
         "namespaced": kind.resource.namespaced,
-        "kind": kind.resource.kind,
-        "verbs": ["get", "patch", "update"],
+        **({"group": group_name, "version": version} if version else {}),
+        "kind": own,
+        "verbs": list(verbs),
     }
-    if name in _FOREIGN:
-        group_name, version, foreign, verbs = _FOREIGN[name]
-        entry.update(group=group_name, version=version, kind=foreign, verbs=list(verbs))
-        if not version:
-            del entry["group"], entry["version"]
-    elif name in _OPTIONS:
-        options, verbs = _OPTIONS[name]
-        entry.update(kind=f"{kind.resource.kind}{options}" if options else kind.resource.kind, verbs=list(verbs))
-    return entry
 
 
 def aggregated(kinds: Kinds, *, core: bool) -> Json:
@@ -197,7 +198,7 @@ def _discovered(kinds: Kinds, name: str, version: str) -> list[Json]:
         if kind.categories:
             entry["categories"] = list(kind.categories)
         if kind.subresources:
-            entry["subresources"] = [_discovered_sub(kind, subresource) for subresource in sorted(kind.subresources)]
+            entry["subresources"] = [_discovered_sub(kind, subresource) for subresource in _subresources(kind)]
         listed.append(entry)
     for plural, review, namespaced in _reviews(name):
         listed.append(

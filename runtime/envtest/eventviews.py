@@ -7,7 +7,7 @@ from typing import Final
 from controller_runtime.envtest.selection import FieldValue, field_at
 from controller_runtime.envtest.storage import Json, ResourceId
 
-__all__ = ["CORE_FIELDS", "FIELDS", "STORAGE", "from_core", "to_core"]
+__all__ = ["CORE_FIELDS", "FIELDS", "STORAGE", "core_defaults", "defaults", "from_core", "to_core"]
 
 STORAGE: Final[ResourceId] = ("events.k8s.io", "events")
 
@@ -35,6 +35,22 @@ def from_core(event: Json) -> Json:
     new = {_NEW_NAMES.get(name, name): value for name, value in event.items()}
     new["apiVersion"] = "events.k8s.io/v1"
     return new
+
+
+def core_defaults(event: Json, old: Json | None) -> None:
+    """What a `v1` event always has, be it empty."""
+    for name in ("firstTimestamp", "lastTimestamp", "eventTime"):
+        event.setdefault(name, None)
+    for name in ("reportingComponent", "reportingInstance"):
+        event.setdefault(name, "")
+    event.setdefault("source", {})
+
+
+def defaults(event: Json, old: Json | None) -> None:
+    """What an `events.k8s.io/v1` event always has, be it empty."""
+    for name in ("deprecatedFirstTimestamp", "deprecatedLastTimestamp", "eventTime"):
+        event.setdefault(name, None)
+    event.setdefault("deprecatedSource", {})
 
 
 def _about(face: str) -> dict[str, FieldValue]:

@@ -1,7 +1,8 @@
 """OpenAPI documents: what `kubectl explain`, `apply` and `edit` want to know of each kind.
 
 One v3 document per group version, with the schema of each kind and, for each, the two operations whose query parameters
-kubectl looks at to learn that the server validates fields and supports dry runs. The v2 document says nothing but that.
+kubectl looks at to learn that the server validates fields and supports dry runs. The types that built-in kinds are made of
+have schemas of their own. The v2 document says nothing but that.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from controller_runtime.envtest.storage import Json
 __all__ = ["document", "group_versions", "index", "minimal_v2"]
 
 _ANYTHING: Final[Json] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-_OBJECT_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _INFO: Final = {"title": "Kubernetes", "version": "v1.36.0"}
+# A quantity is sent as text or as a number.
+_QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+_TEXT_OR_NUMBER: Final[Json] = {"oneOf": [{"type": "string"}, {"type": "number"}]}
 
 
 def group_versions(kinds: Kinds) -> list[tuple[str, str, str]]:
@@ -40,20 +43,18 @@ def document(kinds: Kinds, group: str, version: str) -> Json:
     schemas: Json = {}
     base = f"/apis/{group}/{version}" if group else f"/api/{version}"
     for kind in kinds.in_version(group, version):
-        schemas[_component(kind)] = _schema(kind)
-        metadata = kind.schema.get("properties", {}).get("metadata")
-        if metadata is not None:
-            schemas.setdefault(_OBJECT_META, _plain(metadata))
+        schemas[_component(kind)] = _schema(kind, schemas)
         paths.update(_paths(kind, base))
     return {"openapi": "3.0.0", "info": _INFO, "paths": paths, "components": {"schemas": schemas}}
 
 
-def _schema(kind: Kind) -> Json:
-    """The kind's schema, with the metadata that all kinds share in a place of its own."""
-    schema = {**(_plain(kind.schema) or _ANYTHING), "x-kubernetes-group-version-kind": [_gvk(kind)]}
+def _schema(kind: Kind, types: Json) -> Json:
+    """The kind's schema; the types that it shares with others are added to `types`."""
+    untitled = {name: value for name, value in (kind.schema or _ANYTHING).items() if kind.custom or name != "title"}
+    schema = {**_plain(untitled, None if kind.custom else types), "x-kubernetes-group-version-kind": [_gvk(kind)]}
     if "metadata" in schema.get("properties", {}):
-        reference = {"allOf": [{"$ref": f"#/components/schemas/{_OBJECT_META}"}]}
-        schema["properties"] = {**schema["properties"], "metadata": reference}
+        metadata = _plain(kind.schema["properties"]["metadata"], types)
+        schema["properties"] = {**schema["properties"], "metadata": metadata}
     if kind.custom and kind.fields:
         schema["x-kubernetes-selectable-fields"] = [{"fieldPath": path} for path in kind.fields]
     return schema
@@ -110,13 +111,23 @@ def _component(kind: Kind) -> str:
     return f"{reversed_group}.{resource.version}.{resource.kind}"
 
 
-def _plain(schema: Any) -> Any:
-    """OpenAPI v3 has no int-or-string and wants a type or a choice everywhere."""
+def _plain(schema: Any, types: Json | None) -> Any:
+    """OpenAPI v3 has no int-or-string and wants a type or a choice everywhere.
+
+    Args:
+        types: collects the schemas that have a title, which are replaced by references; None if they are to stay.
+    """
     if isinstance(schema, list):
-        return [_plain(item) for item in schema]
+        return [_plain(item, types) for item in schema]
     if not isinstance(schema, dict):
         return schema
+    title = schema.get("title")
+    if types is not None and isinstance(title, str):
+        if title not in types:
+            untitled = {name: value for name, value in schema.items() if name != "title"}
+            types[title] = _TEXT_OR_NUMBER if title == _QUANTITY else _plain(untitled, types)
+        return {"allOf": [{"$ref": f"#/components/schemas/{title}"}]}
     if schema.get("x-kubernetes-int-or-string"):
         rest = {name: value for name, value in schema.items() if name not in ("type", "anyOf", "allOf")}
         return {**rest, "oneOf": [{"type": "integer"}, {"type": "string"}]}
-    return {name: (value if name == "default" else _plain(value)) for name, value in schema.items()}
+    return {name: (value if name == "default" else _plain(value, types)) for name, value in schema.items()}

@@ -5,7 +5,8 @@ Every function raises a StatusError for values that are not allowed, with the co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import orjson
@@ -15,9 +16,9 @@ from controller_runtime.envtest.checks import WriteOptions
 from controller_runtime.envtest.duplicates import duplicate_fields
 from controller_runtime.envtest.patches import JSON_PATCH, PATCHES
 from controller_runtime.envtest.queries import flag
-from controller_runtime.envtest.status import Cause, invalid_options, unsupported_patch
+from controller_runtime.envtest.status import Cause, StatusError, invalid_options, unsupported_patch
 
-__all__ = ["check_dry_run", "patch_media", "write_options", "written_answer"]
+__all__ = ["check_dry_run", "patch_media", "warning", "write_options", "written_answer"]
 
 _OPTIONS: Final = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions"}
 _VALIDATION: Final = ("", "Ignore", "Strict", "Warn")
@@ -79,10 +80,21 @@ def check_dry_run(values: Any) -> list[Cause]:
 
 def written_answer(status: int, body: bytes, options: WriteOptions) -> Answer:
     """The answer to a write, with the warnings that it has collected."""
-    headers = {"content-type": "application/json"}
-    if options.warnings:
-        headers["warning"] = ", ".join(f"299 - {_quoted(text)}" for text in options.warnings)
-    return Answer(status, body, headers)
+    return Answer(status, body, {"content-type": "application/json", **_warnings(options)})
+
+
+@contextlib.contextmanager
+def warning(options: WriteOptions) -> Iterator[None]:
+    """Let a refusal carry the warnings that were collected before it."""
+    try:
+        yield
+    except StatusError as error:
+        error.headers.update(_warnings(options))
+        raise
+
+
+def _warnings(options: WriteOptions) -> dict[str, str]:
+    return {"warning": ", ".join(f"299 - {_quoted(text)}" for text in options.warnings)} if options.warnings else {}
 
 
 def _quoted(text: str) -> str:

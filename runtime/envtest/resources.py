@@ -22,7 +22,7 @@ from controller_runtime.envtest.lists import list_page, version_not_reached
 from controller_runtime.envtest.negotiation import Rendering, view_of
 from controller_runtime.envtest.patches import APPLY, read_body
 from controller_runtime.envtest.proxy import pod_target, service_target
-from controller_runtime.envtest.requestoptions import patch_media, write_options, written_answer
+from controller_runtime.envtest.requestoptions import patch_media, warning, write_options, written_answer
 from controller_runtime.envtest.selection import select
 from controller_runtime.envtest.status import (
     StatusError,
@@ -172,21 +172,24 @@ class Resources:
             raise method_not_allowed(target.kind.resource)
         options = write_options(call, params)
         body = read_body(call.body, call.headers.get("content-type", ""), target.kind.resource.kind)
-        stored = self._writer.create(target.kind, target.namespace, body, options)
+        with warning(options):
+            stored = self._writer.create(target.kind, target.namespace, body, options)
         return written_answer(201, rendering.one(stored), options)
 
     def _update(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
         rendering = self._rendering(call, target, params)
         options = write_options(call, params)
         body = read_body(call.body, call.headers.get("content-type", ""), target.kind.resource.kind)
-        written = self._writer.update(target.kind, target.key, body, options, target.subresource)
+        with warning(options):
+            written = self._writer.update(target.kind, target.key, body, options, target.subresource)
         return written_answer(201 if written.created else 200, rendering.one(written.stored), options)
 
     def _patch(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:
         rendering = self._rendering(call, target, params)
         media = patch_media(call, strategic=target.kind.strategic)
         options = write_options(call, params, apply=media == APPLY)
-        written = self._writer.patch(target.kind, target.key, call.body, media, options, target.subresource)
+        with warning(options):
+            written = self._writer.patch(target.kind, target.key, call.body, media, options, target.subresource)
         return written_answer(201 if written.created else 200, rendering.one(written.stored), options)
 
     def _delete(self, call: Call, target: Target, params: Mapping[str, str]) -> Answer:

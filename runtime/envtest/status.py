@@ -118,7 +118,7 @@ class DecodingError(StatusError):
 
 def unprocessable_patch(patched: Any, why: str) -> StatusError:
     """A patch leaves what its kind cannot hold: what it leaves is shown."""
-    shown = orjson.dumps(orjson.dumps(patched).decode()).decode()
+    shown = orjson.dumps(orjson.dumps(patched, option=orjson.OPT_SORT_KEYS).decode()).decode()
     cause = Cause("patch", f"Invalid value: {shown}: {why}")
     return StatusError(422, "Invalid", f' "" is invalid: {cause.text}', details={"causes": [cause.to_dict()]})
 

@@ -35,7 +35,7 @@ def table(
         metadata: the table's own metadata.
         columns: whether the column definitions are sent (of a watch only with the first event).
     """
-    shown = (_NAME, *(kind.columns or (_CREATED,)))
+    shown = _shown(kind)
     rows = [{"cells": [column.cell(obj, now) for column in shown], **_included(obj, include)} for obj in objects]
     return {
         "kind": "Table",
@@ -46,9 +46,15 @@ def table(
     }
 
 
+def _shown(kind: Kind) -> tuple[Column, ...]:
+    """The columns of a kind; the name comes first, if it has no other place."""
+    columns = kind.columns or (_CREATED,)
+    return columns if any(column.name == _NAME.name for column in columns) else (_NAME, *columns)
+
+
 def bookmark_table(kind: Kind, obj: Json, metadata: Json) -> Json:
     """The table that a bookmark comes as: one row of empty cells with the bookmark's metadata."""
-    cells = [""] * (1 + len(kind.columns or (_CREATED,)))
+    cells = [""] * len(_shown(kind))
     return {
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",

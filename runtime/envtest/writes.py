@@ -149,12 +149,14 @@ class Writer:
             return self._apply(kind, key, read_yaml(body), options, subresource)
         stored = self._existing(kind, key)
         schema = kind.schema if kind.strategic else None
-        live = kind.from_storage(stored.copy())
-        obj = patched(live, body, media, schema)
+
+        def result() -> Json:
+            return patched(kind.from_storage(stored.copy()), body, media, schema)
+
         try:
-            obj = decoded(kind, obj, options, subresource)
-        except DecodingError as error:
-            raise unprocessable_patch(obj, error.why) from error
+            obj = decoded(kind, result(), options, subresource)
+        except DecodingError as error:  # once more: decoding has dropped what it doesn't know
+            raise unprocessable_patch(result(), error.why) from error
         check_url(key, obj["metadata"])
         return Written(self._update(kind, stored, obj, options, subresource))
 

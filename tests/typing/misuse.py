@@ -18,7 +18,7 @@ from controller_runtime import (
     Resource,
 )
 from controller_runtime.api.k8s import ConfigMap, Pod
-from controller_runtime.task import Result, block, complete, if_, task
+from controller_runtime.task import Node, Result, block, complete, if_, task
 
 KEY = ObjectKey("default", "a")
 GADGETS = Resource(group="example.com", version="v1", kind="Gadget", plural="gadgets")
@@ -98,5 +98,5 @@ def has_other(run: OtherRun) -> bool:
     return True
 
 
-block(one, other)  # type: ignore[misc] # tasks of one pipeline share one context
+pipeline: Node[OneRun] = block(one, other)  # type: ignore[arg-type] # each task must get along with the pipeline's context
 if_(has_other, one)  # type: ignore[arg-type]

@@ -210,6 +210,7 @@ class Writer:
         writer = self._manager(kind, options, "Apply", "")
         obj, managers = ownership.apply({}, config, {}, writer, kind.merge, self._now(), force=True)
         private = copied(obj)
+        kind.strategy.prune(private)  # which writes quantities as they are stored
         self._prepare_new(kind, key.namespace, private, options)
         self._set_managers(private, managers)
         return self._store_new(kind, key, private, options)

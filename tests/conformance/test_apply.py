@@ -46,6 +46,22 @@ async def test_applying_the_same_again_writes_nothing(api: Api, namespace: str) 
     assert again == first
 
 
+async def test_an_apply_that_changes_nothing_has_no_time(api: Api, namespace: str) -> None:
+    await applied(api, namespace, "a", colour="red")
+    again = await applied(api, namespace, "b", colour="red")
+    times = {entry["manager"]: entry.get("time", "") for entry in again["metadata"]["managedFields"]}
+    assert times["a"]
+    assert times["b"] == ""
+
+
+async def test_a_quantity_may_be_applied_as_a_number(api: Api, namespace: str) -> None:
+    limits = {"resources": {"limits": {"cpu": 1, "memory": "1Gi"}}}
+    spec = {"containers": [{"name": "c", "image": "i:1", **limits}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
+    made = (await api.apply(f"/api/v1/namespaces/{namespace}/pods/p", pod, manager="a")).ok()
+    assert made["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "1", "memory": "1Gi"}
+
+
 @pytest.mark.parametrize(
     ("spec", "fields"),
     [

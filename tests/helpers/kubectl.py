@@ -46,38 +46,30 @@ class Kubectl:
     def __init__(self, cluster: EmbeddedCluster, home: Path) -> None:
         kubeconfig = home / "kubeconfig"
         kubeconfig.write_text(cluster.kubeconfig())
-        self._home = home
         self._environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(home), "KUBECONFIG": str(kubeconfig)}
         self._binary = binary()
 
-    def file(self, name: str, text: str) -> str:
-        """Write a manifest and return its path."""
-        path = self._home / name
-        path.write_text(text)
-        return str(path)
-
-    async def run(self, *arguments: str, editor: str = "", stdin: str = "") -> Done:
+    async def run(self, *arguments: str, stdin: str = "") -> Done:
         """Run to the end, whatever the exit code."""
-        async with self.started(*arguments, editor=editor) as process:
+        async with self.started(*arguments) as process:
             async with asyncio.timeout(PATIENCE):
                 out, err = await process.communicate(stdin.encode() or None)
             assert process.returncode is not None
             return Done(process.returncode, out.decode(), err.decode())
 
-    async def __call__(self, *arguments: str, editor: str = "", stdin: str = "") -> str:
+    async def __call__(self, *arguments: str, stdin: str = "") -> str:
         """Run and return what it printed; a failure fails the test."""
-        done = await self.run(*arguments, editor=editor, stdin=stdin)
+        done = await self.run(*arguments, stdin=stdin)
         assert done.code == 0, f"kubectl {' '.join(arguments)}: {done.err or done.out}"
         return done.out
 
     @contextlib.asynccontextmanager
-    async def started(self, *arguments: str, editor: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
+    async def started(self, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
         """Start; it is killed, if need be, and waited for at the end of the block."""
-        environment = {**self._environment, **({"KUBE_EDITOR": editor} if editor else {})}
         process = await asyncio.create_subprocess_exec(
             self._binary,
             *arguments,
-            env=environment,
+            env=self._environment,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

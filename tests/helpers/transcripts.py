@@ -32,6 +32,7 @@ _REPLACED: Final = [
         (r"\S+/(LIVE|MERGED)-\d+/", r"FOLDER/\1/"),
         (r"^((?:---|\+\+\+) .*?)\t.*$", r"\1"),
         (r"( deleted) from NAMESPACE namespace", r"\1"),  # not every version of kubectl says so
+        (r"^[EIW]\d{4} \d\d:\d\d:\d\d\..*\n", ""),  # kubectl's own log: which of two of its tasks came first
     )
 ]
 _AGE: Final = re.compile(r"(?:^|(?<=  ))(?:(?:\d+[dhms])+|<invalid>)(?:$|  +)", re.MULTILINE)

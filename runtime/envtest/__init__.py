@@ -20,6 +20,7 @@ from controller_runtime.envtest.binarycluster import BinaryCluster
 from controller_runtime.envtest.binaryprocess import ComponentFailed, find_binary
 from controller_runtime.envtest.cluster import EmbeddedCluster
 from controller_runtime.envtest.contract import Cluster
+from controller_runtime.envtest.faults import Fault, Faults
 from controller_runtime.envtest.proxy import Backend
 from controller_runtime.envtest.server import ApiServer
 from controller_runtime.envtest.status import StatusError
@@ -33,6 +34,8 @@ __all__ = [
     "ComponentFailed",
     "Deadlock",
     "EmbeddedCluster",
+    "Fault",
+    "Faults",
     "StatusError",
     "VirtualTimeLoop",
     "find_binary",

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import aiohttp
 import pytest
+from prometheus_client import CollectorRegistry
 
+from controller_runtime import Manager
 from controller_runtime.api import ObjectKey, ObjectMeta
 from controller_runtime.api.crd import custom_resource_definition
 from controller_runtime.client import HttpTransport, LiveClient, Request, load_config
 from controller_runtime.clock import SystemClock
+from controller_runtime.concurrency import background_tasks
 from controller_runtime.envtest import EmbeddedCluster
 from helpers.simulated_pd import PDWorld
 from tikv_operator.api import (
+    KINDS,
     Cluster,
     ClusterReference,
     PDGroup,
@@ -23,6 +29,8 @@ from tikv_operator.api import (
     Volume,
     VolumeMount,
 )
+from tikv_operator.app import PDAccess, assemble
+from tikv_operator.common.settings import Settings
 from tikv_operator.simulation import LoopbackFront, Simulation
 from tikv_operator.simulation.pd.http import handle
 
@@ -52,28 +60,41 @@ async def test_a_front_passes_on_method_path_query_and_body_and_closes_its_ports
             await session.get(f"{base}/stores")
 
 
-async def test_a_pdgroup_comes_to_life_over_http(tmp_path_factory: pytest.TempPathFactory) -> None:
-    crds = [custom_resource_definition(kind) for kind in (Cluster, PDGroup)]
-    async with EmbeddedCluster(clock=SystemClock(), crds=crds, http=True) as cluster, LoopbackFront() as front:
-        kubeconfig = tmp_path_factory.mktemp("cluster") / "kubeconfig"
+async def test_the_operator_brings_a_pdgroup_to_life_over_http(tmp_path: Path) -> None:
+    crds = [custom_resource_definition(kind) for kind in KINDS]
+    async with AsyncExitStack() as stack:
+        cluster = await stack.enter_async_context(EmbeddedCluster(clock=SystemClock(), crds=crds, http=True))
+        front = await stack.enter_async_context(LoopbackFront())
+        kubeconfig = tmp_path / "kubeconfig"
         kubeconfig.write_text(cluster.kubeconfig())
         transport = HttpTransport(await load_config(str(kubeconfig)))
+        stack.push_async_callback(transport.close)
         simulation = Simulation(transport, front=front)
-        try:
-            async with asyncio.timeout(20), asyncio.TaskGroup() as group:
-                running = group.create_task(simulation.run())
-                await simulation.ready.wait()
-                client = LiveClient(transport, field_manager="user")
-                await _create(client)
-                await _until_bootstrapped(client)
-                path = "/api/v1/namespaces/default/services/pd-pd:client/proxy/pd/api/v1/health"
-                answer = await transport.request(Request(method="GET", path=path))
-                assert answer.status == 200
-                assert answer.body.count(b'"health": true') >= 2
-                running.cancel()
-        finally:
-            await transport.close()
-        assert simulation.clusters() == []
+        manager = await stack.enter_async_context(_manager(kubeconfig))
+        assemble(manager, Settings(), PDAccess.PROXY)
+        start = await stack.enter_async_context(background_tasks())  # the last, so that they end before what they use
+        start(simulation.run(), "simulation")
+        start(manager.run(), "operator")
+        async with asyncio.timeout(30):
+            client = LiveClient(transport, field_manager="user")
+            await _create(client)
+            await _until_bootstrapped(client)
+            path = "/api/v1/namespaces/default/services/pd-pd:client/proxy/pd/api/v1/health"
+            answer = await transport.request(Request(method="GET", path=path))
+        assert answer.status == 200
+        assert answer.body.count(b'"health": true') >= 2
+    assert simulation.clusters() == []
+
+
+def _manager(kubeconfig: Path) -> Manager:
+    return Manager.from_environment(
+        kubeconfig=str(kubeconfig),
+        field_manager="operator",
+        registry=CollectorRegistry(),
+        metrics_address="0",
+        health_address="0",
+        handle_signals=False,
+    )
 
 
 async def _create(client: LiveClient) -> None:

@@ -50,11 +50,13 @@ class PDWatch:
 
     Attributes:
         cluster_ids: which ids PD said the cluster has.
+        addresses: under which peer URLs PD knew each member, by name.
         sizes: the different numbers of members, in order.
         away: the most members that didn't serve at one time, once all had.
     """
 
     cluster_ids: set[str] = field(default_factory=set)
+    addresses: dict[str, set[str]] = field(default_factory=dict)
     sizes: list[int] = field(default_factory=list)
     away: int = 0
     _complete: bool = False
@@ -65,6 +67,9 @@ class PDWatch:
             serving: the names of the servers that run and can be reached.
         """
         self.cluster_ids.add(members.cluster_id)
+        for member in members.members:
+            if member.name:
+                self.addresses.setdefault(member.name, set()).update(member.peer_urls)
         away = sum(member.name not in serving for member in members.members)
         self._complete = self._complete or not away
         self.away = max(self.away, away) if self._complete else 0

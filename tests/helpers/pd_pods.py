@@ -1,8 +1,10 @@
 """What runs in PD pods of a test with a managed PD: a real pd-server each, on a loopback address of its own.
 
-A server gets the configuration that the operator wrote for it, with every host name replaced by that host's address, for
-which it asks here; the names are written down for the operator (`pd_names`), those of services too: a service leads to one of
-its servers that serve. Data lives as long as the volume of the pod.
+A server gets the configuration that the operator wrote for it, but listens at its address, and clients are sent there. Among
+each other servers go by the names that the operator gave them, as in a cluster: members are known by their peer URLs, and the
+operator goes by those. The names are in a hosts file that only the servers see, each in a mount namespace of its own (which
+takes root, or user namespaces), and are written down for the operator (`pd_names`), those of services too: a service leads to
+one of its servers that serve. Data lives as long as the volume of the pod.
 
 Concurrency: synchronous, for the simulated kubelet's event loop. Leaving the context kills all servers.
 """
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -39,6 +42,13 @@ _STARTING: Final = 0.1
 _RUNNING: Final = 0.3
 _CONNECT: Final = 0.2
 _HOST: Final = re.compile(r"(?<=://)[^:/,]+")
+_LAUNCHER: Final = """\
+#!/bin/sh
+exec unshare {namespaces} sh -c 'mount --bind "$0" /etc/hosts && mount --bind "$1" /etc/resolv.conf && shift && exec "$@"' \\
+    {hosts} {resolver} {server} "$@"
+"""
+_NO_RESOLVER: Final = "nameserver 127.0.0.1\n"
+"""Nobody listens there: a name that isn't in the hosts file is refused at once."""
 
 
 class PDPods:
@@ -53,6 +63,8 @@ class PDPods:
         self._processes = processes
         self._names = names
         self._hosts: dict[str, str] = {}
+        self._hosts_file = processes.folder / "hosts"
+        self._hosts_file.touch()
         self._disks: list[Disk] = []
 
     @classmethod
@@ -95,6 +107,8 @@ class PDPods:
         if host not in self._hosts:
             self._hosts[host] = free_host()
             self._names.set(host, self._hosts[host])
+            with self._hosts_file.open("a") as file:  # in place: a new file would not be the one that is mounted
+                file.write(f"{self._hosts[host]} {host}\n")
         return self._hosts[host]
 
     def data_of(self, disk: Disk) -> Path:
@@ -108,8 +122,14 @@ class PDPods:
     def launch(self, name: str, config: dict[str, Any]) -> Component:
         folder = self._processes.folder
         command = folder / name
-        if not command.is_symlink():
-            command.symlink_to(find_binary("pd-server"))  # whose name is the log's
+        if not command.exists():
+            resolver = folder / "resolv.conf"
+            resolver.write_text(_NO_RESOLVER)
+            namespaces = "--mount" if os.geteuid() == 0 else "--user --map-root-user --mount"
+            parts = {"hosts": self._hosts_file, "resolver": resolver, "server": find_binary("pd-server")}
+            quoted = {part: shlex.quote(str(path)) for part, path in parts.items()}
+            command.write_text(_LAUNCHER.format(namespaces=namespaces, **quoted))  # its name is the log's
+            command.chmod(0o755)
         file = folder / f"{name}.toml"
         file.write_text(tomlkit.dumps(config))
         return self._processes.start(command, f"--config={file}", environment=ENVIRONMENT)
@@ -197,11 +217,12 @@ class ProcessPD:
 
     def _localized(self, tree: dict[str, Any], config: PDConfigFile) -> dict[str, Any]:
         """The configuration as it can work on this machine."""
-        own = self._pods.address_of(urlsplit(config.client_url).hostname or "")
+        name = urlsplit(config.client_url).hostname or ""
+        own = self._pods.address_of(name)
         found: dict[str, Any] = {**HASTE, **tree, "data-dir": str(self._data)}
-        for key in ("advertise-client-urls", "advertise-peer-urls", "initial-cluster"):
-            if found.get(key):
-                found[key] = _HOST.sub(lambda match: self._pods.address_of(match[0]), str(found[key]))
+        for host in _HOST.findall(f"{found.get('initial-cluster', '')},{found['advertise-peer-urls']}"):
+            self._pods.address_of(host)  # so that the servers know it
+        found["advertise-client-urls"] = str(found["advertise-client-urls"]).replace(name, own)
         for key in ("client-urls", "peer-urls"):
             found[key] = str(found[key]).replace("[::]", own)
         if "join" in found:

@@ -7,6 +7,12 @@ from pathlib import Path
 
 from helpers.pd_managed import managed_world
 from tikv_operator.common.keys import ANNOTATION_REPLACE_FAILED_MEMBERS
+from tikv_operator.common.names import pod_name
+
+
+def peer_url(name: str) -> str:
+    """Return the address by which the others know a server of the group."""
+    return f"http://{pod_name(name, 'pd')}.pd-pd-peer.default:2380"
 
 
 async def test_a_cluster_comes_up_from_nothing_and_its_pd_is_rolled_and_scaled(tmp_path: Path) -> None:
@@ -22,6 +28,7 @@ async def test_a_cluster_comes_up_from_nothing_and_its_pd_is_rolled_and_scaled(t
         assert world.watch.away == 1
         assert len(world.watch.cluster_ids) == 1
         assert await world.store_states() == ["Up"] * 3
+        assert world.watch.addresses == {name: {peer_url(name)} for name in world.watch.addresses}
 
 
 async def test_whoever_is_killed_during_a_roll_pd_is_the_same_afterwards(tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 `service_target` is pure: it follows the Service to its EndpointSlices and picks the first ready address; so is `pod_target`,
 which takes the pod's own. `ServiceProxy` does the I/O: to a backend in this process, if one is registered for the address,
-else over HTTP.
+else over HTTP. Where time is virtual nothing is dialled: a connection takes real time, in which the clock would run away.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
@@ -154,6 +155,9 @@ class ServiceProxy:
             )
             response = await backend(request)
             return Answer(response.status, response.body, _passed_back(response.headers))
+        if getattr(asyncio.get_running_loop(), "virtual_time", False):
+            why = f"error trying to reach service: nothing listens at {answer.host}:{answer.port}"
+            return answer_status(StatusError(503, "ServiceUnavailable", why))
         try:
             return await self._over_http(answer, headers)
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -28,10 +28,11 @@ from controller_runtime.source import ChannelSource
 from controller_runtime.workqueue import ExponentialBackoff
 from tikv_operator.common import keys
 from tikv_operator.simulation.kubelet.launch import Launcher, main_container, plan_of
+from tikv_operator.simulation.kubelet.pdserver import PDServer
 from tikv_operator.simulation.kubelet.pods import PodFacts, PodMachine, Stage
-from tikv_operator.simulation.kubelet.processes import TiKVServer
+from tikv_operator.simulation.kubelet.processes import Process, TiKVServer
 from tikv_operator.simulation.kubelet.scheduler import Scheduler, claim_keys
-from tikv_operator.simulation.pd.front import Address, PodNetwork
+from tikv_operator.simulation.pd.front import Address, PDHandler, PodNetwork
 from tikv_operator.simulation.settings import SimulationSettings
 from tikv_operator.simulation.steadyclock import look_again_at
 from tikv_operator.simulation.troubles import Troubles
@@ -54,7 +55,7 @@ class _Running:
     claims: tuple[ObjectKey, ...]
     configs: tuple[ObjectKey, ...]
     written: bytes = b""
-    status: Address | None = None
+    listens: Address | None = None
 
 
 class SimulatedKubelet:
@@ -127,8 +128,8 @@ class SimulatedKubelet:
         running = self._pods.get(request.key)
         if running is not None and (pod is None or pod.metadata.uid != running.uid):
             running.machine.abandon(self._clock.now())
-            if self._network is not None and running.status is not None:
-                self._network.stop_listening(running.status)
+            if self._network is not None and running.listens is not None:
+                self._network.stop_listening(running.listens)
             del self._pods[request.key]
             running = None
         if pod is None or (pod.status is not None and pod.status.phase in ("Succeeded", "Failed")):
@@ -166,11 +167,21 @@ class SimulatedKubelet:
             now=self._clock.now(),
         )
         running = _Running(pod.metadata.uid, _group_of(pod), node, machine, claims, tuple(_config_keys(pod)))
-        ports = {port.name: port.container_port for port in main_container(pod).ports or []}
-        if self._network is not None and isinstance(machine.process, TiKVServer) and "status" in ports:
-            running.status = Address(machine.plan.pod_ip, ports["status"])
-            self._network.listen(running.status, machine.process.status.answer)
+        if self._network is not None and (served := self._handler(machine.process)) is not None:
+            port, handler = served
+            ports = {port.name: port.container_port for port in main_container(pod).ports or []}
+            if port in ports:
+                running.listens = Address(machine.plan.pod_ip, ports[port])
+                self._network.listen(running.listens, handler)
         return running
+
+    def _handler(self, process: Process) -> tuple[str, PDHandler] | None:
+        """What a process answers under its pod's address, and the name of the port."""
+        if isinstance(process, TiKVServer):
+            return "status", process.status.answer
+        if isinstance(process, PDServer):
+            return "client", lambda *request: process.answer(*request, now=self._clock.now())
+        return None
 
     async def _advance(self, pod: Pod, running: _Running) -> Requeue | None:
         machine = running.machine

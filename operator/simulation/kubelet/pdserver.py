@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import random
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tikv_operator.simulation.kubelet.processes import Disk, FindPD
 from tikv_operator.simulation.kubelet.tikvconfig import ConfigUnusable
 from tikv_operator.simulation.pd import Member, SimulatedPD
+from tikv_operator.simulation.pd.http import handle
 from tikv_operator.simulation.pd.members import MemberRefused
 from tikv_operator.simulation.settings import SimulationSettings
 
@@ -137,6 +138,16 @@ class PDServer:
         pd.member_runs(config.name, True, now)
         self._loaded_at = now + self._settings.pd_load_seconds
         return self._loaded_at
+
+    def answer(
+        self, method: str, path: str, params: Sequence[tuple[str, str]], body: bytes, *, now: float
+    ) -> tuple[int, bytes]:
+        """Answer a request that was sent to this server: whether it has loaded its regions is its own, all else the cluster's."""
+        if self._pd is None:
+            return 503, b"the server has not started yet\n"
+        if (method, path) == ("GET", "/pd/api/v2/ready"):
+            return (200, b"") if now >= self._loaded_at else (500, b"regions not loaded yet\n")
+        return handle(self._pd, method, path, params, body, now=now)
 
     def serve(self, ready: bool, now: float) -> None:
         """A server serves whether its pod is ready or not."""

@@ -109,7 +109,9 @@ async def test_kubectl_prints_the_same(path: Path, terminal: Terminal, request: 
 async def test_get_watch_prints_each_change(terminal: Terminal) -> None:
     await terminal.run("kubectl create -f thing.yaml")
     watching = asyncio.create_task(
-        terminal.run("timeout 20 kubectl get things -w --output-watch-events | sed -u '/DELETED/q'")
+        terminal.run(
+            "mkfifo seen; kubectl get things -w --output-watch-events > seen & sed -u '/DELETED/q' seen; kill $!"
+        )
     )
     try:
         for command in ("kubectl scale thing a --replicas=4", "kubectl label thing a x=y", "kubectl delete thing a"):

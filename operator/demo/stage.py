@@ -40,7 +40,7 @@ from tikv_operator.demo.scenario import Scenario, Step, StepResult
 from tikv_operator.demo.totals import instance_rows, totals
 from tikv_operator.demo.world import World
 from tikv_operator.simulation import Simulation, SimulationSettings
-from tikv_operator.simulation.pd.front import LoopbackFront
+from tikv_operator.simulation.pd.front import InProcessFront
 
 __all__ = ["DEMO_SETTINGS", "DemoOptions", "run_demo"]
 
@@ -139,9 +139,12 @@ async def _stage(options: DemoOptions, settings: Settings) -> AsyncIterator[Stag
         _write_private(kubeconfig, cluster.kubeconfig())
 
         start = await stack.enter_async_context(background_tasks())
-        front = await stack.enter_async_context(LoopbackFront())
         simulation = Simulation(
-            cluster.transport, front=front, clock=clock, log=log.bind(part="simulation"), settings=DEMO_WORLD
+            cluster.transport,
+            front=InProcessFront(cluster),
+            clock=clock,
+            log=log.bind(part="simulation"),
+            settings=DEMO_WORLD,
         )
         start(simulation.run(), "simulation")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, final
 from urllib.parse import urlsplit
@@ -79,9 +80,18 @@ class PDConnection:
     ) -> None:
         for channel in self._channels.values():
             await channel.close()
-        async with asyncio.timeout(_TIMEOUT):
-            while any(map(_is_of_grpc, asyncio.all_tasks())):
-                await asyncio.sleep(0.01)  # its tasks end soon after their channel, and it offers nothing to wait for
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_TIMEOUT):
+                while any(map(_is_of_grpc, asyncio.all_tasks())):
+                    await asyncio.sleep(
+                        0.01
+                    )  # its tasks end soon after their channel, and it offers nothing to wait for
+            return
+        # But for calls, now and then, that were under way when their server was killed: nobody tells those of their end.
+        left = list(filter(_is_of_grpc, asyncio.all_tasks()))
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     @property
     def header(self) -> rpc.RequestHeader:

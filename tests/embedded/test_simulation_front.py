@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
 import aiohttp
@@ -86,7 +86,7 @@ async def test_the_operator_brings_a_pdgroup_to_life_over_http(tmp_path: Path) -
     assert simulation.clusters() == []
 
 
-def _manager(kubeconfig: Path) -> Manager:
+def _manager(kubeconfig: Path) -> AbstractAsyncContextManager[Manager]:
     return Manager.from_environment(
         kubeconfig=str(kubeconfig),
         field_manager="operator",

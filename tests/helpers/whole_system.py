@@ -6,9 +6,11 @@ An hour of its life takes a moment, and goes the same way every time.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from controller_runtime import Manager
 from controller_runtime.api.crd import custom_resource_definition
@@ -43,7 +45,9 @@ class System:
     _task: asyncio.Task[None] | None = None
 
     def start_operator(self) -> Operator:
-        manager = Manager(self.traffic, field_manager=FIELD_MANAGER, clock=self.clock, log=self.log, identity="operator")
+        manager = Manager(
+            self.traffic, field_manager=FIELD_MANAGER, clock=self.clock, log=self.log, identity="operator"
+        )
         self.operator = assemble(manager, self.settings, PDAccess.PROXY)
         self._task = asyncio.get_running_loop().create_task(manager.run(), name="operator")
         return self.operator
@@ -59,14 +63,19 @@ class System:
         await asyncio.wait({task})
 
 
+@functools.cache
+def definitions() -> tuple[dict[str, Any], ...]:
+    """The CRDs: to make them costs more than some tests take otherwise."""
+    return tuple(custom_resource_definition(kind) for kind in KINDS)
+
+
 @asynccontextmanager
 async def whole_system(
     settings: Settings, simulation: SimulationSettings | None = None, *, seed: int = 0
 ) -> AsyncIterator[System]:
     clock, log = LoopClock(), RecordingLog()
     async with AsyncExitStack() as stack:
-        crds = [custom_resource_definition(kind) for kind in KINDS]
-        cluster = await stack.enter_async_context(EmbeddedCluster(clock=clock, crds=crds, seed=seed))
+        cluster = await stack.enter_async_context(EmbeddedCluster(clock=clock, crds=definitions(), seed=seed))
         start = await stack.enter_async_context(background_tasks())
         front = InProcessFront(cluster)
         simulated = Simulation(cluster.transport, front=front, clock=clock, log=log, settings=simulation)

@@ -13,6 +13,7 @@ import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,7 @@ from tikv_operator.demo.stage import DEMO_SETTINGS, sample_folder
 from tikv_operator.simulation import SimulationSettings
 
 HOUR: Final = 3600.0
+SETTINGS: Final = replace(DEMO_SETTINGS, pd_poll=30.0, pd_max_age=90.0)
 WORLD: Final = SimulationSettings(prestop_poll=0.1)
 TESTS: Final = Path(__file__).parents[2]
 
@@ -54,12 +56,12 @@ def log_of(system: System) -> list[str]:
 
 
 async def life(seed: int) -> list[str]:
-    """Create, scale out, roll, scale in and delete a cluster in bad weather, and then rest until the hour is over."""
+    """Create a cluster with its PD, scale it out and roll it in bad weather, and then rest until the hour is over."""
     chance = random.Random(seed)
-    async with whole_system(DEMO_SETTINGS, WORLD, seed=seed) as system:
+    async with whole_system(SETTINGS, WORLD, seed=seed) as system:
         log, faults = log_of(system), system.cluster.faults
         story = Scenario(system.user, system.world, load([sample_folder()]), timeout=600.0)
-        for step in story.steps():
+        for step in story.steps()[:3]:
             async with asyncio.TaskGroup() as group:
                 playing = group.create_task(story.play(step))
                 with (

@@ -1,7 +1,7 @@
 """How requests reach a simulated PD: over a loopback port, or within the process.
 
 A front opens one address per PD. `LoopbackFront` listens on real ports, for any API server on this machine;
-`InProcessFront` registers invented addresses with the service proxy of an embedded API server, which works in virtual time.
+`InProcessFront` registers invented addresses with the proxy of an embedded API server, for services and pods, which works in virtual time.
 
 Concurrency: for one event loop. Handlers are synchronous and quick. Leaving a front's context closes all its addresses.
 """
@@ -104,7 +104,7 @@ class LoopbackFront:
 
 @final
 class InProcessFront:
-    """A front behind the service proxy of an embedded API server."""
+    """A front behind the proxy of an embedded API server, that of services and that of pods."""
 
     def __init__(self, proxy: ServiceProxy) -> None:
         self._proxy = proxy

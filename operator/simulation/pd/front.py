@@ -1,7 +1,8 @@
 """How requests reach a simulated PD: over a loopback port, or within the process.
 
 A front opens one address per PD. `LoopbackFront` listens on real ports, for any API server on this machine;
-`InProcessFront` registers invented addresses with the proxy of an embedded API server, for services and pods, which works in virtual time.
+`InProcessFront` registers invented addresses with the proxy of an embedded API server, that of services and pods, which works in
+virtual time.
 
 Concurrency: for one event loop. Handlers are synchronous and quick. Leaving a front's context closes all its addresses.
 """

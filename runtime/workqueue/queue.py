@@ -50,6 +50,18 @@ _NOISE: Final = 0.001  # of a tick: less is what floating-point numbers add, and
 _SLACK: Final = 64  # stale slots that are tolerated before all are looked through, on top of one per delayed key
 
 
+def _tick_at(deadline: float, now: float) -> int:
+    """Return the tick at which a delay ends: the first that is not before `deadline`, rounding errors aside, but is after `now`.
+
+    A delay that ended at once would be a circle without end: whoever is woken by a rounding error too early asks for the
+    rest, and is woken at the same time again.
+    """
+    tick = math.ceil(deadline * _TICKS - _NOISE)
+    while tick / _TICKS <= now:
+        tick += 1
+    return tick
+
+
 class QueueShutDown(Exception):
     """The queue was shut down and has no key left."""
 
@@ -374,8 +386,7 @@ class WorkQueue(Generic[K]):
                 return
         item = Item(key, priority, deadline)  # its time is the loop's until it is due
         self._delayed[key] = item
-        # Rounded up: whoever is woken early asks for the rest of the delay at once, and so in a circle.
-        tick = math.ceil(deadline * _TICKS - _NOISE)
+        tick = _tick_at(deadline, self._loop.time())
         together = self._due.get(tick)
         if together is not None:
             together.append(item)
@@ -410,8 +421,7 @@ class WorkQueue(Generic[K]):
     def _release_due(self) -> None:
         self._timer = None
         now, measured = self._loop.time(), self._now()
-        reached = math.floor(now * _TICKS + _NOISE)
-        while self._ticks and self._ticks[0] <= reached:
+        while self._ticks and self._ticks[0] / _TICKS <= now:
             together = self._due.pop(heappop(self._ticks))
             self._slots -= len(together)
             for item in together:

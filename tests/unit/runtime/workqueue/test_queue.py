@@ -201,6 +201,17 @@ class TestDelays:
             queue.add("a", after=max(0.0, deadline - now()))
         assert woken == 1
 
+    @pytest.mark.parametrize("start", [5.0, 4.35, 1.001, 0.035, 123.4567])
+    @pytest.mark.parametrize("after", [1e-12, 5e-7, 9.9e-7, 1.1e-6, 0.0004])
+    async def test_time_passes_in_each_delay_however_short(self, start: float, after: float) -> None:
+        """What is too short to measure would be a circle without end for whoever asks for the rest of a delay."""
+        await asyncio.sleep(start)
+        began = now()
+        queue = make_queue()
+        queue.add("a", after=after)
+        queue.done(await take(queue))
+        assert began < now() <= began + 0.0011
+
     async def test_no_task_runs_for_a_delayed_key(self) -> None:
         queue = make_queue()
         before = asyncio.all_tasks()

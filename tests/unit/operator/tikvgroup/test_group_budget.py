@@ -18,11 +18,11 @@ from helpers.group_world import group_context, make_cluster, make_group
 from tikv_operator.api import TiKV, TiKVGroup
 from tikv_operator.common.keys import component_labels
 from tikv_operator.group.build import Blueprint
+from tikv_operator.group.tasks import pdb
 from tikv_operator.group.tasks.state import Revisions
 from tikv_operator.pdclient import PDError, PDSnapshot, Store
 from tikv_operator.tikvgroup.elsewhere import given_up, in_motion
 from tikv_operator.tikvgroup.rollouts import Rollouts
-from tikv_operator.group.tasks import pdb
 from tikv_operator.tikvgroup.tasks import annotated, updater
 from tikv_operator.tikvgroup.tasks.state import TiKVGroupContext
 

@@ -15,7 +15,10 @@ KEY = (
     "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
 PORT = "must be between 1 and 65535, inclusive"
-FIXED_CLAIM = "Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
+FIXED_CLAIM = (
+    "Forbidden: spec is immutable after creation except "
+    "resources.requests and volumeAttributesClassName for bound claims"
+)
 FIXED_POD = "Forbidden: pod updates may not change fields other than"
 CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 EVENT = {

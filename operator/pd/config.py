@@ -16,10 +16,11 @@ from tikv_operator.api import PD, Cluster
 from tikv_operator.common import names
 from tikv_operator.common.errors import ConfigInvalid
 from tikv_operator.common.keys import ANNOTATION_INITIAL_CLUSTER_NUM, LABEL_GROUP
+from tikv_operator.common.toml import parse_toml
 from tikv_operator.instance.config import Field, ManagedConfig, Value, data_directory
 from tikv_operator.pd.component import PD_SERVER
 
-__all__ = ["CannotStartYet", "bootstraps", "founders", "render_config"]
+__all__ = ["CannotStartYet", "advertised_peer_url", "bootstraps", "founders", "render_config"]
 
 _NAME: Final[Field] = ("", "name")
 _DATA_DIR: Final[Field] = ("", "data-dir")
@@ -77,6 +78,15 @@ def founders(pd: PD, peers: Sequence[PD]) -> list[PD]:
         and peer.metadata.labels.get(LABEL_GROUP) == group
         and peer.metadata.deletion_timestamp is None
     ]
+
+
+def advertised_peer_url(text: str) -> str:
+    """Return the address that a server with this configuration tells its peers; empty if the text does not say."""
+    try:
+        url = parse_toml(text).get(_ADVERTISE_PEER_URLS[1])
+    except ValueError:
+        return ""
+    return url if isinstance(url, str) else ""
 
 
 def render_config(pd: PD, cluster: Cluster, peers: Sequence[PD]) -> str:

@@ -13,7 +13,7 @@ from controller_runtime.task import Status
 from helpers.group_world import make_pd_group
 from helpers.pd_fakes import CLUSTER_ID, FakeMembers, make_member, make_pd, make_pd_pod, pd_context, with_ready
 from helpers.tikv_fakes import NOW, make_cluster
-from tikv_operator.api import PD, Cluster, PDStatus
+from tikv_operator.api import PD, Cluster, PDPorts, PDServer, PDStatus, Port, TLSCluster
 from tikv_operator.common.errors import ConfigInvalid
 from tikv_operator.instance.tasks import conditions, state
 from tikv_operator.instance.tasks import ctx as common
@@ -203,6 +203,40 @@ class TestConfigMap:
         ctx.client.errors["apply ConfigMap"] = ServiceUnavailable("down", code=503)
         with pytest.raises(ServiceUnavailable):
             await config_map(ctx)
+
+    @pytest.mark.parametrize("change", ["port", "tls"])
+    @pytest.mark.parametrize("pd_answers", [True, False])
+    async def test_a9_of_a_member_stays_as_it_is_when_its_peers_would_not_find_it_any_more(
+        self, change: str, pd_answers: bool
+    ) -> None:
+        """A container that crashes reads it: it must come back where the others look for it, whether PD can be asked or not."""
+        ctx = pd_context(own(), handle=trio() if pd_answers else None)
+        await config_map(ctx)
+        before = ctx.client.stored(ConfigMap, "aaa-pd-xxx").data
+        ctx.status.id = "1"
+        if change == "port":
+            ctx.found.spec.server = PDServer(ports=PDPorts(peer=Port(port=2390)))
+        else:
+            ctx.cluster.spec.tls_cluster = TLSCluster(enabled=True)
+        assert (await config_map(ctx)).status is Status.WAIT
+        assert ctx.client.stored(ConfigMap, "aaa-pd-xxx").data == before
+        assert [problem.reason for problem in ctx.problems] == ["PeerURLChanged"]
+        assert "http://" in ctx.problems[0].message
+
+    async def test_a9_of_a_server_that_has_never_been_a_member_may_change(self) -> None:
+        ctx = pd_context(own())
+        await config_map(ctx)
+        ctx.found.spec.server = PDServer(ports=PDPorts(peer=Port(port=2390)))
+        assert (await config_map(ctx)).status is Status.COMPLETE
+        assert ":2390" in ctx.client.stored(ConfigMap, "aaa-pd-xxx").data["config.toml"]
+
+    async def test_a9_of_a_member_changes_in_all_that_its_peers_do_not_look_at(self) -> None:
+        ctx = pd_context(own(), handle=trio())
+        await config_map(ctx)
+        ctx.status.id = "1"
+        ctx.found.spec.config = "lease = 5"
+        assert (await config_map(ctx)).status is Status.COMPLETE
+        assert "lease = 5" in ctx.client.stored(ConfigMap, "aaa-pd-xxx").data["config.toml"]
 
     async def test_b1_a_founder_without_the_others_waits_and_says_so(self) -> None:
         ctx = pd_context(own(annotations={"pd.core.pingcap.com/initial-cluster-num": "3"}))

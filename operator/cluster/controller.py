@@ -6,16 +6,16 @@ answered yet is asked again after a while.
 
 from __future__ import annotations
 
-from controller_runtime import Controller, ExponentialBackoff, Manager
+from controller_runtime import Controller, Manager
 from controller_runtime.api.k8s import Service
 from controller_runtime.predicate import annotations_changed, or_, resource_version_changed, spec_or_lifecycle_changed
-from controller_runtime.reconcile import Context, Request, Requeue
-from controller_runtime.task import Node, ReportStore, Runner, TaskMetrics, block, if_, if_break
+from controller_runtime.task import Node, ReportStore, TaskMetrics, block, if_, if_break
 from tikv_operator.api import Cluster
 from tikv_operator.cluster.tasks import ctx, features, finalizer, pd, status, svc
 from tikv_operator.cluster.tasks.state import ClusterContext, is_deleting, is_gone, is_paused, pd_is_known
 from tikv_operator.common.membership import GROUP_KINDS, cluster_key, declare
 from tikv_operator.common.settings import Settings
+from tikv_operator.common.wiring import task_controller
 from tikv_operator.pdclient import PDClients
 
 __all__ = ["NAME", "controller", "pipeline"]
@@ -53,33 +53,16 @@ def controller(
         metrics, reports: where the tasks' results go, shared by all controllers.
     """
     declare(manager.cache, Cluster, Service, *(group.kind for group in GROUP_KINDS))
-    runner = Runner(
+    built = task_controller(
         NAME,
         pipeline(),
+        lambda basics: ClusterContext(pds=pds, **basics),
+        manager=manager,
+        settings=settings,
         metrics=metrics,
         reports=reports,
-        clock=manager.clock,
         on_failure=status.failure,
         is_gone=is_gone,
-    )
-
-    async def reconcile(context: Context, request: Request) -> Requeue | None:
-        run = ClusterContext(
-            client=context.client,
-            clock=context.clock,
-            log=context.log,
-            events=context.events,
-            key=request.key,
-            settings=settings,
-            pds=pds,
-        )
-        return await runner.run(run, request, context.log)
-
-    built = Controller(
-        NAME,
-        reconcile,
-        workers=settings.workers,
-        rate_limiter=ExponentialBackoff(settings.backoff_base, settings.backoff_max),
     )
     built.reconciles(Cluster, or_(spec_or_lifecycle_changed, annotations_changed)).owns(
         Service, resource_version_changed

@@ -10,17 +10,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from controller_runtime import Controller, ExponentialBackoff, Manager
+from controller_runtime import Controller, Manager
 from controller_runtime.api import ObjectKey
 from controller_runtime.api.k8s import ConfigMap, ControllerRevision, PersistentVolumeClaim, Pod
 from controller_runtime.cache import Cache, CacheEvent
 from controller_runtime.predicate import spec_or_lifecycle_changed
-from controller_runtime.reconcile import Context, Request, Requeue
-from controller_runtime.task import Node, ReportStore, Runner, TaskMetrics, block, if_, if_break, if_not
+from controller_runtime.task import Node, ReportStore, TaskMetrics, block, if_, if_break, if_not
 from tikv_operator.api import PD, Cluster, PDGroup
 from tikv_operator.common.membership import cluster_changed, cluster_key, declare, member_keys, members
 from tikv_operator.common.metrics import InstanceMetrics
 from tikv_operator.common.settings import Settings
+from tikv_operator.common.wiring import task_controller
 from tikv_operator.instance.tasks import conditions, ctx, finalizer, state
 from tikv_operator.instance.tasks.pod import suspend
 from tikv_operator.pd.component import PD_SERVER
@@ -44,8 +44,8 @@ def pipeline() -> Node[PDContext]:
         ctx.cluster,
         if_break(
             state.has_no_cluster,
-            if_(state.is_deleting, finalizer.remove),
-            if_not(state.is_deleting, conditions.cluster_missing),
+            if_break(state.is_deleting, finalizer.remove),
+            conditions.cluster_missing,
         ),
         # A Cluster that is deleted needs no permission to go: its PDs go with it, paused or not.
         if_break(state.cluster_is_deleting, if_(state.is_deleting, finalizer.remove)),
@@ -104,39 +104,18 @@ def controller(
     """
     cache = manager.cache
     declare(cache, PD, PDGroup, Cluster, Pod, ConfigMap, PersistentVolumeClaim, ControllerRevision)
-    instances = instances or InstanceMetrics(manager.registry)
+    gauge = instances or InstanceMetrics(manager.registry)
     change = asyncio.Lock()
-    runner = Runner(
+    built = task_controller(
         NAME,
         pipeline(),
+        lambda basics: PDContext(component=PD_SERVER, kind=PD, pds=pds, metrics=gauge, change=change, **basics),
+        manager=manager,
+        settings=settings,
         metrics=metrics,
         reports=reports,
-        clock=manager.clock,
         on_failure=conditions.record_failure,
         is_gone=state.is_gone,
-    )
-
-    async def reconcile(context: Context, request: Request) -> Requeue | None:
-        run = PDContext(
-            component=PD_SERVER,
-            kind=PD,
-            key=request.key,
-            client=context.client,
-            clock=context.clock,
-            log=context.log,
-            events=context.events,
-            settings=settings,
-            pds=pds,
-            metrics=instances,
-            change=change,
-        )
-        return await runner.run(run, request, context.log)
-
-    built = Controller(
-        NAME,
-        reconcile,
-        workers=settings.workers,
-        rate_limiter=ExponentialBackoff(settings.backoff_base, settings.backoff_max),
     )
     built.reconciles(PD).owns(Pod).owns(ConfigMap).owns(PersistentVolumeClaim)
     built.watches(Cluster, members(cache, PD), cluster_changed)

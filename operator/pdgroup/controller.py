@@ -8,23 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from controller_runtime import Controller, ExponentialBackoff, Manager
+from controller_runtime import Controller, Manager
 from controller_runtime.api import ObjectKey
 from controller_runtime.api.k8s import ControllerRevision, PodDisruptionBudget, Service
 from controller_runtime.cache import CacheEvent
-from controller_runtime.predicate import (
-    annotations_changed,
-    generation_changed,
-    or_,
-    resource_version_changed,
-    spec_or_lifecycle_changed,
-)
-from controller_runtime.reconcile import Context, Request, Requeue
-from controller_runtime.task import Node, ReportStore, Runner, TaskMetrics, block, if_break
+from controller_runtime.predicate import spec_or_lifecycle_changed
+from controller_runtime.task import Node, ReportStore, TaskMetrics, block, if_break
 from tikv_operator.api import PD, Cluster, PDGroup, TiKVGroup
-from tikv_operator.common.membership import cluster_key, declare, member_keys, members
+from tikv_operator.common.membership import cluster_key, declare, member_keys
 from tikv_operator.common.settings import Settings
+from tikv_operator.common.wiring import task_controller
 from tikv_operator.group.allocation import NameAllocator
+from tikv_operator.group.feed import feed_group
 from tikv_operator.group.tasks import ctx, finalizer, pdb, revision, status
 from tikv_operator.group.tasks.state import (
     cluster_is_deleting,
@@ -102,29 +97,17 @@ def controller(
     cache = manager.cache
     declare(cache, PDGroup, PD, TiKVGroup, Cluster, Service, PodDisruptionBudget, ControllerRevision)
     names = NameAllocator()
-    runner = Runner(
+    built = task_controller(
         NAME,
         pipeline(),
+        lambda basics: PDGroupContext(component=PD_GROUP, names=names, pds=pds, **basics),
+        manager=manager,
+        settings=settings,
         metrics=metrics,
         reports=reports,
-        clock=manager.clock,
         on_failure=status.failure,
         is_gone=is_gone,
     )
-
-    async def reconcile(context: Context, request: Request) -> Requeue | None:
-        run = PDGroupContext(
-            component=PD_GROUP,
-            client=context.client,
-            clock=context.clock,
-            log=context.log,
-            events=context.events,
-            key=request.key,
-            settings=settings,
-            names=names,
-            pds=pds,
-        )
-        return await runner.run(run, request, context.log)
 
     def of_cluster(cluster: ObjectKey) -> list[ObjectKey]:
         return member_keys(cache, PDGroup, cluster)
@@ -134,17 +117,8 @@ def controller(
         for cluster in cluster_key(event):
             yield from of_cluster(cluster)
 
-    built = Controller(
-        NAME,
-        reconcile,
-        workers=settings.workers,
-        rate_limiter=ExponentialBackoff(settings.backoff_base, settings.backoff_max),
-    )
-    built.reconciles(PDGroup, or_(spec_or_lifecycle_changed, annotations_changed))
-    for owned in (PD, Service, PodDisruptionBudget, ControllerRevision):
-        built.owns(owned, spec_or_lifecycle_changed if owned is PodDisruptionBudget else resource_version_changed)
+    feed_group(built, cache, PDGroup, PD)
     for kind in (PDGroup, TiKVGroup, PD):
         built.watches(kind, beside, spec_or_lifecycle_changed)
-    built.watches(Cluster, members(cache, PDGroup), or_(generation_changed, annotations_changed))
     built.watches_source(pds.member_source(lambda cluster, _: of_cluster(cluster)))
     return built.watches_source(pds.cluster_source(of_cluster))

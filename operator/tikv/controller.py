@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from controller_runtime import Controller, ExponentialBackoff, Manager
+from controller_runtime import Controller, Manager
 from controller_runtime.api import ObjectKey
 from controller_runtime.api.k8s import ConfigMap, ControllerRevision, Node, PersistentVolumeClaim, Pod
 from controller_runtime.cache import Cache, CacheEvent
 from controller_runtime.predicate import labels_changed
-from controller_runtime.reconcile import Context, Request, Requeue
 from controller_runtime.task import Node as Pipeline
-from controller_runtime.task import ReportStore, Runner, TaskMetrics, block, if_, if_break, if_not
+from controller_runtime.task import ReportStore, TaskMetrics, block, if_, if_break
 from tikv_operator.api import Cluster, TiKV, TiKVGroup
 from tikv_operator.common.keys import ANNOTATION_PAUSED, LABEL_GROUP
 from tikv_operator.common.membership import (
@@ -30,6 +29,7 @@ from tikv_operator.common.membership import (
 )
 from tikv_operator.common.metrics import InstanceMetrics
 from tikv_operator.common.settings import Settings
+from tikv_operator.common.wiring import task_controller
 from tikv_operator.pdclient import PDClients
 from tikv_operator.tikv.placement import NODE_INDEX, node_names, tikvs_on_node
 from tikv_operator.tikv.tasks import (
@@ -63,8 +63,8 @@ def pipeline() -> Pipeline[TiKVContext]:
         ctx.cluster,
         if_break(
             state.has_no_cluster,
-            if_(state.is_deleting, finalizer.remove),
-            if_not(state.is_deleting, conditions.cluster_missing),
+            if_break(state.is_deleting, finalizer.remove),
+            conditions.cluster_missing,
         ),
         # A pause doesn't hold up the end of the whole cluster, which somebody has asked for, too.
         if_break(state.cluster_is_deleting, finalizer.remove),
@@ -121,51 +121,26 @@ def controller(
     declare(manager.cache, TiKV, TiKVGroup, Cluster, Pod, ConfigMap, PersistentVolumeClaim, ControllerRevision)
     manager.cache.declare(Pod, indexes={NODE_INDEX: node_names})
     manager.cache.declare(Node, metadata_only=True)
-    instances = instances or InstanceMetrics(manager.registry)
+    gauge = instances or InstanceMetrics(manager.registry)
     disruption = asyncio.Lock()
     modifiers = {modifier.provisioner: modifier for modifier in volume_modifiers}
-    runner = Runner(
+    built = task_controller(
         NAME,
         pipeline(),
+        lambda basics: TiKVContext(pds=pds, metrics=gauge, disruption=disruption, volume_modifiers=modifiers, **basics),
+        manager=manager,
+        settings=settings,
         metrics=metrics,
         reports=reports,
-        clock=manager.clock,
         on_failure=conditions.record_failure,
         is_gone=state.is_gone,
     )
-
-    async def reconcile(context: Context, request: Request) -> Requeue | None:
-        run = TiKVContext(
-            key=request.key,
-            client=context.client,
-            clock=context.clock,
-            log=context.log,
-            events=context.events,
-            settings=settings,
-            pds=pds,
-            metrics=instances,
-            disruption=disruption,
-            volume_modifiers=modifiers,
-        )
-        return await runner.run(run, request, context.log)
-
-    return (
-        Controller(
-            NAME,
-            reconcile,
-            workers=settings.workers,
-            rate_limiter=ExponentialBackoff(settings.backoff_base, settings.backoff_max),
-        )
-        .reconciles(TiKV)
-        .owns(Pod)
-        .owns(ConfigMap)
-        .owns(PersistentVolumeClaim)
-        .watches(Cluster, members(manager.cache, TiKV), cluster_changed)
-        .watches(TiKVGroup, _tikvs_of_group(manager.cache), pause_changed)
-        .watches(Node, tikvs_on_node(manager.cache), labels_changed)
-        .watches_source(pds.source())
-        .watches_source(pds.cluster_source(_tikvs_of(manager.cache)))
-    )
+    built.reconciles(TiKV).owns(Pod).owns(ConfigMap).owns(PersistentVolumeClaim)
+    built.watches(Cluster, members(manager.cache, TiKV), cluster_changed)
+    built.watches(TiKVGroup, _tikvs_of_group(manager.cache), pause_changed)
+    built.watches(Node, tikvs_on_node(manager.cache), labels_changed)
+    built.watches_source(pds.source())
+    return built.watches_source(pds.cluster_source(_tikvs_of(manager.cache)))
 
 
 def pause_changed(event: CacheEvent) -> bool:

@@ -8,23 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from controller_runtime import Controller, ExponentialBackoff, Manager
+from controller_runtime import Controller, Manager
 from controller_runtime.api import ObjectKey
 from controller_runtime.api.k8s import ControllerRevision, PodDisruptionBudget, Service
 from controller_runtime.cache import CacheEvent
-from controller_runtime.predicate import (
-    annotations_changed,
-    generation_changed,
-    or_,
-    resource_version_changed,
-    spec_or_lifecycle_changed,
-)
-from controller_runtime.reconcile import Context, Request, Requeue
-from controller_runtime.task import Node, ReportStore, Runner, TaskMetrics, block, if_, if_break, if_not
+from controller_runtime.predicate import resource_version_changed
+from controller_runtime.task import Node, ReportStore, TaskMetrics, block, if_, if_break, if_not
 from tikv_operator.api import Cluster, PDGroup, TiKV, TiKVGroup
-from tikv_operator.common.membership import cluster_key, declare, member_keys, members
+from tikv_operator.common.membership import cluster_key, declare, member_keys
 from tikv_operator.common.settings import Settings
+from tikv_operator.common.wiring import task_controller
 from tikv_operator.group.allocation import NameAllocator
+from tikv_operator.group.feed import feed_group
 from tikv_operator.group.tasks import ctx, finalizer, pdb, revision, status, svc
 from tikv_operator.group.tasks.state import (
     cluster_is_deleting,
@@ -94,34 +89,23 @@ def controller(
     cache = manager.cache
     declare(cache, TiKVGroup, TiKV, Cluster, PDGroup, Service, PodDisruptionBudget, ControllerRevision)
     names, rollouts = NameAllocator(), Rollouts()
-    runner = Runner(
+
+    def leave_the_line(run: TiKVGroupContext) -> None:
+        if run.found is None:
+            rollouts.leave(run.key)
+
+    built = task_controller(
         NAME,
         pipeline(),
+        lambda basics: TiKVGroupContext(component=TIKV_GROUP, names=names, pds=pds, rollouts=rollouts, **basics),
+        manager=manager,
+        settings=settings,
         metrics=metrics,
         reports=reports,
-        clock=manager.clock,
         on_failure=status.failure,
         is_gone=is_gone,
+        afterwards=leave_the_line,
     )
-
-    async def reconcile(context: Context, request: Request) -> Requeue | None:
-        run = TiKVGroupContext(
-            component=TIKV_GROUP,
-            client=context.client,
-            clock=context.clock,
-            log=context.log,
-            events=context.events,
-            key=request.key,
-            settings=settings,
-            names=names,
-            pds=pds,
-            rollouts=rollouts,
-        )
-        try:
-            return await runner.run(run, request, context.log)
-        finally:
-            if run.found is None:
-                rollouts.leave(request.key)
 
     def held_back(event: CacheEvent) -> Iterable[ObjectKey]:
         """Map a group that is upgraded before TiKV to the groups that may be waiting for it."""
@@ -136,16 +120,8 @@ def controller(
         for cluster in cluster_key(event):
             yield from rollouts.waiting(cluster)
 
-    built = Controller(
-        NAME,
-        reconcile,
-        workers=settings.workers,
-        rate_limiter=ExponentialBackoff(settings.backoff_base, settings.backoff_max),
-    )
-    built.reconciles(TiKVGroup, or_(spec_or_lifecycle_changed, annotations_changed))
-    for owned in (TiKV, Service, PodDisruptionBudget, ControllerRevision):
-        built.owns(owned, spec_or_lifecycle_changed if owned is PodDisruptionBudget else resource_version_changed)
+    feed_group(built, cache, TiKVGroup, TiKV)
     built.watches(TiKV, in_line, resource_version_changed)
     for predecessor in BEFORE_TIKV:
         built.watches(predecessor, held_back, resource_version_changed)
-    return built.watches(Cluster, members(cache, TiKVGroup), or_(generation_changed, annotations_changed))
+    return built

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from controller_runtime.client import ClientError, Conflict, NotFound, Preconditions, add_finalizer, remove_finalizer
+from controller_runtime.client import add_finalizer, remove_finalizer
 from controller_runtime.task import Result, complete, task, wait
 from tikv_operator.cluster.tasks.state import ClusterContext
+from tikv_operator.common.deletion import delete_all
 from tikv_operator.common.keys import FINALIZER
 
 __all__ = ["add", "remove"]
@@ -24,32 +25,10 @@ async def remove(ctx: ClusterContext) -> Result:
     """Delete every group once, wait until they are gone (each tells by an event), then let the Cluster go."""
     ctx.pds.deregister(ctx.key)
     if ctx.groups:
-        await _delete_groups(ctx)
+        await delete_all(ctx.client, ctx.groups)
         names = ", ".join(f"{group.kind}/{group.metadata.name}" for group in ctx.groups)
         return wait(f"deleting components: {names}")
     if remove_finalizer(ctx.cluster, FINALIZER):
         await ctx.client.update(ctx.cluster)
     ctx.found = None
     return complete("all groups are deleted")
-
-
-async def _delete_groups(ctx: ClusterContext) -> None:
-    """Ask for the deletion of each group; one that can't be deleted doesn't keep the others from it.
-
-    Raises:
-        ClientError: the first one that can't be deleted.
-    """
-    errors: list[ClientError] = []
-    for group in ctx.groups:
-        if group.metadata.deletion_timestamp is not None:
-            continue
-        try:
-            await ctx.client.delete(type(group), group.key, preconditions=Preconditions(uid=group.metadata.uid))
-        except NotFound:
-            continue  # gone since it was read
-        except ClientError as error:
-            errors.append(error)
-    # A conflict means a new group under the old name: the next run sees it. Anything worse goes first.
-    errors.sort(key=lambda error: isinstance(error, Conflict))
-    if errors:
-        raise errors[0]

@@ -7,12 +7,13 @@ from contextlib import suppress
 
 from controller_runtime.api import Object, selector
 from controller_runtime.api.k8s import ConfigMap, PersistentVolumeClaim, Pod
-from controller_runtime.client import NotFound, Preconditions, add_finalizer, remove_finalizer
+from controller_runtime.client import NotFound, add_finalizer, remove_finalizer
 from controller_runtime.task import Result, complete, retry, task
 from tikv_operator.common import keys
+from tikv_operator.common.deletion import belongs_to_another, delete
 from tikv_operator.instance.tasks.state import AnyInstance
 
-__all__ = ["add", "delete_owned", "let_go", "remove"]
+__all__ = ["add", "delete_owned", "let_go_without", "owned", "remove"]
 
 
 @task("FinalizerAdd")
@@ -30,47 +31,38 @@ async def remove(ctx: AnyInstance) -> Result:
 
     Whatever of them goes tells by an event; the delay is for what is hidden from the cache.
     """
-    left = await delete_owned(ctx, (Pod, ConfigMap, PersistentVolumeClaim))
-    if left:
-        return retry(ctx.settings.requeue, f"waiting for {', '.join(left)} to be deleted")
-    return await let_go(ctx)
+    return await let_go_without(ctx, await delete_owned(ctx, Pod, ConfigMap, PersistentVolumeClaim))
 
 
-async def delete_owned(
-    ctx: AnyInstance, kinds: Sequence[type[Object]], *, grace_period: int | None = None
-) -> list[str]:
-    """Delete everything of these kinds that belongs to the instance; return what is still there."""
+async def owned(ctx: AnyInstance, kind: type[Object]) -> list[Object]:
+    """Return everything of this kind that belongs to the instance, and to no other object."""
     instance = ctx.instance
     labels = selector(keys.instance_labels(instance.spec.cluster.name, ctx.component.name, instance.metadata.name))
-    left: list[str] = []
-    for kind in kinds:
-        for found in await ctx.client.list(kind, namespace=ctx.key.namespace, labels=labels):
-            # Labels can be anybody's: what another object controls (a newer instance of the name, for one) is not touched.
-            controller = next((owner for owner in found.metadata.owner_references if owner.controller), None)
-            if controller is not None and controller.uid != instance.metadata.uid:
-                continue
-            if found.metadata.deletion_timestamp is None and not await _delete(ctx, found, grace_period):
-                continue
-            left.append(f"{found.kind} {found.metadata.name}")
-    return left
+    found = await ctx.client.list(kind, namespace=ctx.key.namespace, labels=labels)
+    return [obj for obj in found if not belongs_to_another(obj, instance)]
 
 
-async def let_go(ctx: AnyInstance) -> Result:
-    """Remove the finalizer. The instance is gone then, or waits for others' finalizers: there is no status to write."""
+async def delete_owned(ctx: AnyInstance, *kinds: type[Object], grace_period: int | None = None) -> list[str]:
+    """Delete everything of these kinds that belongs to the instance; return what is still there."""
+    return [
+        f"{obj.kind} {obj.metadata.name}"
+        for kind in kinds
+        for obj in await owned(ctx, kind)
+        if await delete(ctx.client, obj, grace_period)
+    ]
+
+
+async def let_go_without(ctx: AnyInstance, left: Sequence[str]) -> Result:
+    """Remove the finalizer if nothing is `left`.
+
+    An instance that is being deleted is gone then, or waits for others' finalizers: there is no status to write.
+    """
+    if left:
+        return retry(ctx.settings.requeue, f"waiting for {', '.join(left)} to be deleted")
     if remove_finalizer(ctx.instance, keys.FINALIZER):
         with suppress(NotFound):  # an earlier run has let it go, and the cache hasn't heard of that yet
             await ctx.client.update(ctx.instance)
     ctx.metrics.forget(ctx.key)
-    ctx.found = None
+    if ctx.deleting:
+        ctx.found = None
     return complete("nothing is left")
-
-
-async def _delete(ctx: AnyInstance, found: Object, grace_period: int | None) -> bool:
-    """Delete an object; return False if it is gone already."""
-    try:
-        await ctx.client.delete(
-            type(found), found.key, grace_period=grace_period, preconditions=Preconditions(uid=found.metadata.uid)
-        )
-    except NotFound:
-        return False
-    return True

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from controller_runtime.api.k8s import PersistentVolumeClaim
 from controller_runtime.task import Result, complete, wait
 from tikv_operator.api import Feature
-from tikv_operator.instance.pvc import plan_claim
+from tikv_operator.instance.pvc import is_bound, plan_claim
 from tikv_operator.instance.tasks.state import AnyInstance
 
-__all__ = ["apply_claims"]
+__all__ = ["Modify", "apply_claims", "claims_result"]
+
+Modify = Callable[[PersistentVolumeClaim, PersistentVolumeClaim], Awaitable[str | None]]
+"""Changes a volume by other means than its claim, given the claim as it should be and as it is. Returns what is waited for, an
+empty text when it has come to its end, or None if the claim itself is to be applied."""
 
 
-async def apply_claims(ctx: AnyInstance, claims: Iterable[PersistentVolumeClaim]) -> Result:
-    """Apply the volume claims.
+async def apply_claims(
+    ctx: AnyInstance, claims: Iterable[PersistentVolumeClaim], modify: Modify | None = None
+) -> list[str]:
+    """Apply the volume claims; return what is waited for.
 
     What a volume cannot do (shrink) is said in a condition, and stops nothing. Claims are watched, so waiting costs nothing.
+
+    Args:
+        modify: asked first about volumes that exist, where they have no attributes class.
     """
     with_class = Feature.VOLUME_ATTRIBUTES_CLASS in ctx.features
     waiting: list[str] = []
     for wanted in claims:
         current = await ctx.client.find(PersistentVolumeClaim, wanted.key)
+        if modify is not None and not with_class and current is not None and is_bound(current):
+            modification = await modify(wanted, current)
+            if modification is not None:
+                waiting += [modification] if modification else []
+                continue
         plan = plan_claim(wanted, current, bound_only=not with_class)
         if plan.refused:
             ctx.problem("VolumeShrinkRefused", plan.refused)
@@ -29,6 +43,11 @@ async def apply_claims(ctx: AnyInstance, claims: Iterable[PersistentVolumeClaim]
             waiting.append(plan.waiting)
         if plan.claim is not None:
             waiting += _in_progress(await ctx.client.apply(plan.claim))
+    return waiting
+
+
+def claims_result(waiting: Sequence[str]) -> Result:
+    """Return what the task says."""
     return wait(", ".join(waiting)) if waiting else complete("volume claims are synced")
 
 

@@ -19,10 +19,10 @@ import aiohttp
 
 from controller_runtime.client.config import ClientConfig
 from controller_runtime.envtest import binaryflags
-from controller_runtime.envtest.binarypki import Authority, private_key
 from controller_runtime.envtest.binaryprocess import Component, PortTaken, ProcessGroup, find_binary, free_ports
 from controller_runtime.envtest.contract import ADMINISTRATORS
 from controller_runtime.envtest.kubeconfigs import kubeconfig_text, with_certificate, with_token
+from controller_runtime.envtest.pki import Authority, private_key
 
 __all__ = ["ControlPlane"]
 

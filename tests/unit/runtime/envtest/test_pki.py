@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from controller_runtime.envtest.binarypki import Authority, KeyPair
+from controller_runtime.envtest.pki import Authority, KeyPair
 
 
 def context(side: ssl.Purpose, authority: Authority, pair: KeyPair, folder: Path) -> ssl.SSLContext:

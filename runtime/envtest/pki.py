@@ -1,4 +1,4 @@
-"""The certificates and keys of one real control plane: an authority, what it signs, and the key of service accounts.
+"""The certificates and keys of one cluster: an authority, what it signs, and the key of service accounts.
 
 Everything is valid for a century before and after, so that neither clocks nor renewals matter, and made anew for each
 cluster: what one cluster's authority has signed opens no other.
@@ -53,10 +53,10 @@ class Authority:
         """What others must trust, as PEM."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def server(self) -> KeyPair:
-        """Make what a server on loopback presents."""
+    def server(self, name: str = "kube-apiserver") -> KeyPair:
+        """Make what a server on loopback presents, under any name of its own."""
         names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube-apiserver")])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         return self._sign(subject, ExtendedKeyUsageOID.SERVER_AUTH, x509.SubjectAlternativeName(names))
 
     def client(self, user: str, groups: Sequence[str] = ()) -> KeyPair:

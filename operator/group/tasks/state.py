@@ -14,6 +14,7 @@ from controller_runtime.client import Client
 from controller_runtime.clock import Clock
 from controller_runtime.reconcile import EventRecorder, Logger
 from tikv_operator.api import Cluster, GroupStatus, PDGroup, PDGroupStatus, TiKVGroupStatus
+from tikv_operator.common.conditions import set_condition
 from tikv_operator.common.instances import Group, Instance
 from tikv_operator.common.settings import Settings
 from tikv_operator.group.allocation import NameAllocator
@@ -101,6 +102,11 @@ class GroupContext(Generic[G, I]):
             else:
                 group.status = TiKVGroupStatus()
         return group.status
+
+    def observe(self, type: str, status: bool, reason: str, message: str) -> None:  # noqa: A002 (the field's name)
+        """Set a condition of the group, as of its generation now."""
+        generation, now = self.group.metadata.generation, self.clock.now()
+        set_condition(self.status.conditions, type, status, reason, message, generation=generation, now=now)
 
     @property
     def cluster_generation(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from controller_runtime.api import selector
 from controller_runtime.client import ClientError
 from controller_runtime.task import Result, complete, task, wait
-from tikv_operator.common.conditions import READY, SUSPENDED, SYNCED, condition_is, find_condition, set_condition
+from tikv_operator.common.conditions import READY, SUSPENDED, SYNCED, condition_is, find_condition
 from tikv_operator.common.instances import cond_true_for_cluster, is_ready
 from tikv_operator.group import summary
 from tikv_operator.group.build import group_labels
@@ -138,15 +138,7 @@ def _at(ctx: AnyGroup, revision: str) -> int:
 def _set(ctx: AnyGroup, type: str, status: bool, reason: str, message: str) -> None:  # noqa: A002
     known = find_condition(ctx.status.conditions, type)
     flips = known is not None and not condition_is(ctx.status.conditions, type, str(status))
-    set_condition(
-        ctx.status.conditions,
-        type,
-        status,
-        reason,
-        message,
-        generation=ctx.group.metadata.generation,
-        now=ctx.clock.now(),
-    )
+    ctx.observe(type, status, reason, message)
     if flips and status:
         ctx.events.normal(ctx.group, reason, message)
 

@@ -7,16 +7,13 @@ from typing import Final
 from controller_runtime.task import Result, complete, retry, task, wait
 from tikv_operator.common.conditions import find_condition
 from tikv_operator.common.instances import is_ready
-from tikv_operator.common.keys import LABEL_INSTANCE_REVISION
 from tikv_operator.common.pods import ready_since
+from tikv_operator.instance.tasks.status import STARTING_FOR, fill_revisions, update
 from tikv_operator.pd.tasks.state import PDContext
 
 __all__ = ["INITIALIZED", "initialized", "sync", "update"]
 
 INITIALIZED: Final = "Initialized"
-
-_STARTING_FOR: Final = 300.0
-"""Seconds after its pod became ready in which a PD counts as starting, so that its members are looked at often."""
 
 
 @task("CondInitialized")
@@ -33,14 +30,6 @@ async def initialized(ctx: PDContext) -> Result:
     return wait("pd is unavailable")
 
 
-@task("UpdateStatus")
-async def update(ctx: PDContext) -> Result:
-    """Write the conditions alone, while the instance goes or is suspended."""
-    ctx.status.observed_generation = ctx.generation
-    await ctx.write_status()
-    return complete("status is written")
-
-
 @task("Status")
 async def sync(ctx: PDContext) -> Result:
     """Write everything this run has found out, and say when to look again."""
@@ -50,10 +39,7 @@ async def sync(ctx: PDContext) -> Result:
         status.id = ctx.member.id
     if ctx.leads is not None:
         status.is_leader = ctx.leads  # unknown leadership leaves what was known last
-    status.observed_generation = ctx.generation
-    status.update_revision = ctx.instance.metadata.labels.get(LABEL_INSTANCE_REVISION) or status.update_revision
-    if ready and ctx.pod is not None:
-        status.current_revision = ctx.pod.metadata.labels.get(LABEL_INSTANCE_REVISION) or status.current_revision
+    fill_revisions(ctx, ready=ready)
     await ctx.write_status()
     return _next(ctx, ready)
 
@@ -61,7 +47,7 @@ async def sync(ctx: PDContext) -> Result:
 def _next(ctx: PDContext, ready: bool) -> Result:
     since = ready_since(ctx.pod)
     handle = ctx.pds.get(ctx.cluster.key)
-    starting = since is not None and ctx.now - since < _STARTING_FOR
+    starting = since is not None and ctx.now - since < STARTING_FOR
     if not ready and starting and not ctx.pod_terminating and handle is not None:
         handle.hurry(members=True)
         return retry(ctx.settings.requeue, "pd is starting")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from controller_runtime.task import Result, complete, task, wait
-from tikv_operator.common.conditions import READY, SYNCED, TRUE, condition_is, find_condition, set_condition
+from tikv_operator.common.conditions import READY, SYNCED, TRUE, condition_is, find_condition
 from tikv_operator.pdgroup.tasks.state import MS, PDGroupContext, mode_is_unsupported
 
 __all__ = ["MODE_SWITCHING", "mode"]
@@ -22,17 +22,17 @@ async def mode(ctx: PDGroupContext) -> Result:
         known = find_condition(ctx.status.conditions, MODE_SWITCHING)
         if known is None or known.reason != "ModeNotSupported":
             ctx.events.warning(ctx.group, "ModeNotSupported", message)
-        _set(ctx, True, "ModeNotSupported", message)
+        ctx.observe(MODE_SWITCHING, True, "ModeNotSupported", message)
         return wait(message)
     if _has_arrived(ctx):
         ctx.status.mode = None
-        _set(ctx, False, "ModeSwitchComplete", "PD mode switch is complete")
+        ctx.observe(MODE_SWITCHING, False, "ModeSwitchComplete", "PD mode switch is complete")
         return complete("mode switch is complete")
     under_way = condition_is(ctx.status.conditions, MODE_SWITCHING, TRUE)
     if under_way or ctx.status.mode == MS or any(pd.spec.mode == MS for pd in ctx.instances):
-        _set(ctx, True, "SwitchingPDInstances", 'switching PD instances to mode ""')
+        ctx.observe(MODE_SWITCHING, True, "SwitchingPDInstances", 'switching PD instances to mode ""')
         return complete("switching pd instances")
-    _set(ctx, False, "ModeSwitchNotNeeded", "PD mode switch is not needed")
+    ctx.observe(MODE_SWITCHING, False, "ModeSwitchNotNeeded", "PD mode switch is not needed")
     return complete("mode switch is not needed")
 
 
@@ -46,16 +46,4 @@ def _has_arrived(ctx: PDGroupContext) -> bool:
         and condition_is(pd.status.conditions, READY, TRUE)
         and condition_is(pd.status.conditions, SYNCED, TRUE)
         for pd in ctx.instances
-    )
-
-
-def _set(ctx: PDGroupContext, status: bool, reason: str, message: str) -> None:
-    set_condition(
-        ctx.status.conditions,
-        MODE_SWITCHING,
-        status,
-        reason,
-        message,
-        generation=ctx.group.metadata.generation,
-        now=ctx.clock.now(),
     )

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from controller_runtime.task import Result, complete, retry, task, wait
 from tikv_operator.common.instances import is_ready
-from tikv_operator.common.keys import LABEL_INSTANCE_REVISION
 from tikv_operator.common.pods import ready_since
+from tikv_operator.instance.tasks.status import STARTING_FOR, fill_revisions, update
 from tikv_operator.tikv.tasks.state import TiKVContext
 
 __all__ = ["sync", "update"]
-
-_STARTING_FOR: Final = 300.0
-"""Seconds after its pod became ready in which a TiKV counts as starting, so that PD is asked often for its store. One that is
-not healthy by then has another trouble than a slow PD."""
-
-
-@task("UpdateStatus")
-async def update(ctx: TiKVContext) -> Result:
-    """Write the conditions alone, while the cluster is suspending."""
-    ctx.status.observed_generation = ctx.generation
-    await ctx.write_status()
-    return complete("status is written")
 
 
 @task("Status")
@@ -40,16 +26,13 @@ def _fill(ctx: TiKVContext, ready: bool) -> None:
     if ctx.store is not None:
         status.id = ctx.store.id or status.id
         status.state = ctx.store_state or status.state
-    status.observed_generation = ctx.generation
-    status.update_revision = ctx.tikv.metadata.labels.get(LABEL_INSTANCE_REVISION) or status.update_revision
-    if ready and ctx.pod is not None:
-        status.current_revision = ctx.pod.metadata.labels.get(LABEL_INSTANCE_REVISION) or status.current_revision
+    fill_revisions(ctx, ready=ready)
 
 
 def _next(ctx: TiKVContext, ready: bool) -> Result:
     since = ready_since(ctx.pod)
     if not ready and since is not None and ctx.pd is not None and not ctx.pod_terminating:
-        if ctx.now - since < _STARTING_FOR:
+        if ctx.now - since < STARTING_FOR:
             ctx.pd.hurry()
             return retry(min(ctx.health.recheck or ctx.settings.requeue, ctx.settings.requeue), "tikv is starting")
         if ctx.health.recheck is not None:

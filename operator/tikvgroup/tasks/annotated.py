@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller_runtime.task import Result, complete, task
-from tikv_operator.common.conditions import find_condition, remove_condition, set_condition
+from tikv_operator.common.conditions import find_condition, remove_condition
 from tikv_operator.tikvgroup.tasks.state import TiKVGroupContext, group_is_paused
 from tikv_operator.updater.budget import invalid_budgets
 
@@ -33,6 +33,4 @@ def _keep(ctx: TiKVGroupContext, type: str, reason: str, message: str, *, warnin
     if known is None or known.message != message:
         say = ctx.events.warning if warning else ctx.events.normal
         say(ctx.group, reason, message)
-    set_condition(
-        conditions, type, True, reason, message, generation=ctx.group.metadata.generation, now=ctx.clock.now()
-    )
+    ctx.observe(type, True, reason, message)

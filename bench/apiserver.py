@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 
 import orjson
 import uvloop
+import widgets
 import yaml
 
 from controller_runtime.api.resource import Resource
@@ -182,26 +183,9 @@ def definition() -> dict[str, Any]:
     texts = {"type": "object", "additionalProperties": {"type": "string"}}
     spec = {"type": "object", "properties": {"number": {"type": "integer", "minimum": 0}, "text": {"type": "string"}}}
     status = {"type": "object", "properties": {"phase": {"type": "string"}, "details": texts}}
-    schema = {"type": "object", "properties": {"spec": spec, "status": status}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{THINGS.plural}.{THINGS.group}"},
-        "spec": {
-            "group": THINGS.group,
-            "scope": "Namespaced",
-            "names": {"kind": THINGS.kind, "plural": THINGS.plural},
-            "versions": [
-                {
-                    "name": THINGS.version,
-                    "served": True,
-                    "storage": True,
-                    "schema": {"openAPIV3Schema": schema},
-                    "subresources": {"status": {}},
-                }
-            ],
-        },
-    }
+    made = widgets.definition(THINGS)
+    made["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"] = {"spec": spec, "status": status}
+    return made
 
 
 def thing(name: str, number: int, text: str = "") -> bytes:

@@ -1,17 +1,10 @@
-"""A cluster for tests and demos: an API server in this process, and time that can be made to fly.
+"""Clusters for tests and demos: an API server in this process, or the real one, and time that can be made to fly.
 
-`EmbeddedCluster` starts in milliseconds, needs no binaries, and is reached in process (also on a virtual-time loop) or
-over HTTPS, where kubectl works against it. What it does it does as a real API server; what it does not do it says:
+`EmbeddedCluster` starts in milliseconds, needs no binaries, and is reached in process (also on a virtual-time loop) or over HTTPS,
+where kubectl works against it; its `faults` make trouble on demand. What it does it does as a real API server. What it does not
+do is answered with 501 and a name, or listed in docs/coverage-of-the-embedded-api-server.md.
 
-- users are known by tokens alone, not by certificates; roles decide, but are not aggregated from labelled ones;
-- no admission or conversion webhooks, no aggregated APIs, no ValidatingAdmissionPolicies;
-- no controllers but those that clean up (owner references, namespaces, CRDs): no Deployments, no scheduler, no kubelet,
-  no default service accounts, no expiry of events;
-- no logs, exec, attach, port forwarding or ephemeral containers (501); protobuf only in bodies that kubectl sends;
-- built-in kinds other than pods, services, claims, secrets and config maps are barely validated beyond their types;
-- CEL without optional values (`?.`), `quantity()`, `url()`, `ip()` and `isSorted()`, and without cost limits;
-- fields that come twice are seen in JSON, not in YAML (the last wins); managers of more than ten plain writes are not
-  merged into one.
+`BinaryCluster` runs etcd and kube-apiserver. Both satisfy `Cluster`, so that one test runs on either.
 """
 
 from __future__ import annotations

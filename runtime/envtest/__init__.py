@@ -1,8 +1,8 @@
 """Clusters for tests and demos: an API server in this process, or the real one, and time that can be made to fly.
 
-`EmbeddedCluster` starts in milliseconds, needs no binaries, and is reached in process (also on a virtual-time loop) or over HTTPS,
-where kubectl works against it; its `faults` make trouble on demand. What it does it does as a real API server. What it does not
-do is answered with 501 and a name, or listed in docs/coverage-of-the-embedded-api-server.md.
+`EmbeddedCluster` starts in milliseconds, needs no binaries, and is reached in process (also on a virtual-time loop) or over
+HTTPS, where kubectl works against it; its `faults` make trouble on demand. What it does it does as a real API server. What it
+does not do is answered with 501 and a name, or listed in docs/coverage-of-the-embedded-api-server.md.
 
 `BinaryCluster` runs etcd and kube-apiserver. Both satisfy `Cluster`, so that one test runs on either.
 """

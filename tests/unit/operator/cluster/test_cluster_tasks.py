@@ -15,6 +15,7 @@ from helpers.group_fakes import FakeCluster, FakeEvents, FakePD, FakePDs, names
 from helpers.group_world import cluster_context, make_cluster, make_group, make_pd_group
 from tikv_operator.api import Cluster, PDGroup, TiKVGroup
 from tikv_operator.cluster.build import pd_service, subdomain_service
+from tikv_operator.cluster.controller import pipeline
 from tikv_operator.cluster.tasks import ctx as look
 from tikv_operator.cluster.tasks import features, finalizer, pd, status, svc
 from tikv_operator.cluster.tasks.state import ClusterContext
@@ -72,6 +73,45 @@ async def test_the_pd_client_of_a_cluster_that_is_gone_goes_too() -> None:
     await look.cluster(ctx)
     assert ctx.found is None
     assert ctx.pds.registered == {}
+
+
+async def test_a_paused_cluster_says_why_nothing_is_done() -> None:
+    _, ctx = await world_of(make_cluster(spec={"paused": True}))
+    result = await look.paused(ctx)
+    assert (result.status, result.message) == (Status.WAIT, "the cluster is paused")
+
+
+async def test_what_the_api_server_refuses_to_tell_fails_the_task() -> None:
+    world, ctx = await world_of(make_cluster())
+
+    async def refuse(*_: Any, **__: Any) -> Any:
+        raise Forbidden("no", code=403)
+
+    world.find = world.list = refuse  # type: ignore[method-assign]
+    for task in (look.cluster, look.groups):
+        with pytest.raises(Forbidden):
+            await task(ctx)
+
+
+def test_the_order_of_tasks_is_that_of_a_run_from_top_to_bottom() -> None:
+    assert [task.name for task in pipeline().tasks()] == [
+        "Context",
+        "ContextGroups",
+        "Finalizer",
+        "Components",
+        "Conditions",
+        "Status",
+        "Paused",
+        "Finalizer",
+        "FeatureGates",
+        "Service",
+        "PDURL",
+        "PDClient",
+        "ClusterID",
+        "Components",
+        "Conditions",
+        "Status",
+    ]
 
 
 # The finalizer

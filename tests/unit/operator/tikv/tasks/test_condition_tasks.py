@@ -63,13 +63,13 @@ class TestSynced:
     @pytest.mark.parametrize(
         ("deleting", "suspending", "pod", "revision", "expected", "status"),
         [
-            (True, False, True, True, "False/PodNotDeleted", Status.WAIT),
-            (True, False, False, True, "True/Synced", Status.COMPLETE),
-            (False, True, False, True, "True/Synced", Status.COMPLETE),
-            (False, True, True, True, "False/PodNotDeleted", Status.WAIT),
-            (False, False, False, True, "False/PodNotUpToDate", Status.WAIT),
-            (False, False, True, False, "False/PodNotUpToDate", Status.WAIT),
-            (False, False, True, True, "True/Synced", Status.COMPLETE),
+            pytest.param(True, False, True, True, "False/PodNotDeleted", Status.WAIT, id="deleting, pod"),
+            pytest.param(True, False, False, True, "True/Synced", Status.COMPLETE, id="deleting, no pod"),
+            pytest.param(False, True, False, True, "True/Synced", Status.COMPLETE, id="suspending, no pod"),
+            pytest.param(False, True, True, True, "False/PodNotDeleted", Status.WAIT, id="suspending, pod"),
+            pytest.param(False, False, False, True, "False/PodNotUpToDate", Status.WAIT, id="no pod"),
+            pytest.param(False, False, True, False, "False/PodNotUpToDate", Status.WAIT, id="revision differs"),
+            pytest.param(False, False, True, True, "True/Synced", Status.COMPLETE, id="equal revision"),
         ],
     )
     async def test_cases(
@@ -130,16 +130,16 @@ class TestOfflined:
     @pytest.mark.parametrize(
         ("offline", "state", "expected", "status"),
         [
-            (True, "", "True/Completed", Status.COMPLETE),
-            (True, "Removed", "True/Completed", Status.COMPLETE),
-            (False, "Removed", "True/Completed", Status.COMPLETE),
-            (True, "Preparing", "False/Processing", Status.WAIT),
-            (True, "Serving", "False/Processing", Status.WAIT),
-            (True, "Removing", "False/Processing", Status.WAIT),
-            (False, "", None, Status.COMPLETE),
-            (False, "Preparing", None, Status.COMPLETE),
-            (False, "Serving", None, Status.COMPLETE),
-            (False, "Removing", "False/Canceling", Status.WAIT),
+            pytest.param(True, "", "True/Completed", Status.COMPLETE, id="offline, no store"),
+            pytest.param(True, "Removed", "True/Completed", Status.COMPLETE, id="offline, Removed"),
+            pytest.param(False, "Removed", "True/Completed", Status.COMPLETE, id="not offline, Removed"),
+            pytest.param(True, "Preparing", "False/Processing", Status.WAIT, id="offline, Preparing"),
+            pytest.param(True, "Serving", "False/Processing", Status.WAIT, id="offline, Serving"),
+            pytest.param(True, "Removing", "False/Processing", Status.WAIT, id="offline, Removing"),
+            pytest.param(False, "", None, Status.COMPLETE, id="not offline, no store"),
+            pytest.param(False, "Preparing", None, Status.COMPLETE, id="not offline, Preparing"),
+            pytest.param(False, "Serving", None, Status.COMPLETE, id="not offline, Serving"),
+            pytest.param(False, "Removing", "False/Canceling", Status.WAIT, id="not offline, Removing"),
         ],
     )
     async def test_cases(self, offline: bool, state: str, expected: str | None, status: Status) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 import pytest
-import yaml
 
 from controller_runtime.api import Condition, Object, ObjectMeta, decode, encode, to_builtins
+from controller_runtime.api.crd import custom_resource_definition
 from tikv_operator.api import (
     KINDS,
     PD,
@@ -32,12 +32,11 @@ from tikv_operator.api import (
     Volume,
     VolumeMount,
 )
-from tikv_operator.api.manifests import crd_manifests
 
 DATA = Volume(name="data", mounts=[VolumeMount(type="data")], storage="10Gi")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.resource.kind)
 def test_all_kinds_are_of_one_group_and_version(kind: type[Object]) -> None:
     assert kind.resource.api_version == "core.pingcap.com/v1alpha1"
     assert kind.resource.namespaced
@@ -47,7 +46,7 @@ def test_plurals() -> None:
     assert [kind.resource.plural for kind in KINDS] == ["clusters", "pdgroups", "pds", "tikvgroups", "tikvs"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.resource.kind)
 def test_an_object_without_a_spec_can_be_read(kind: type[Object]) -> None:
     obj = decode(kind, b'{"metadata":{"name":"a","namespace":"ns"}}')
     assert obj.key == ("ns", "a")
@@ -81,12 +80,13 @@ def test_names_that_are_not_camel_case() -> None:
 @pytest.mark.parametrize(
     ("status", "sent"),
     [
-        (ClusterStatus(), {"id": ""}),
-        (PDStatus(), {"id": "", "isLeader": False}),
-        (TiKVStatus(), {}),
-        (
+        pytest.param(ClusterStatus(), {"id": ""}, id="Cluster"),
+        pytest.param(PDStatus(), {"id": "", "isLeader": False}, id="PD"),
+        pytest.param(TiKVStatus(), {}, id="TiKV"),
+        pytest.param(
             TiKVGroupStatus(),
             {"selector": "", "replicas": 0, "readyReplicas": 0, "currentReplicas": 0, "updatedReplicas": 0},
+            id="TiKVGroup",
         ),
     ],
 )
@@ -129,7 +129,10 @@ PD_TEMPLATE = [
 
 @pytest.mark.parametrize(
     ("template", "instance", "names"),
-    [(TiKVTemplateSpec, TiKVSpec, TIKV_TEMPLATE), (PDTemplateSpec, PDSpec, PD_TEMPLATE)],
+    [
+        pytest.param(TiKVTemplateSpec, TiKVSpec, TIKV_TEMPLATE, id="TiKV"),
+        pytest.param(PDTemplateSpec, PDSpec, PD_TEMPLATE, id="PD"),
+    ],
 )
 def test_fields_of_the_template_come_first_and_in_the_order_of_recorded_templates(
     template: Any, instance: Any, names: list[str]
@@ -164,32 +167,78 @@ def test_a_group_is_written_as_a_user_would_write_it() -> None:
     }
 
 
-def test_the_features_are_known_by_name() -> None:
-    assert len(Feature) == 15
-    assert Feature("ClusterSubdomain") is Feature.CLUSTER_SUBDOMAIN
-
-
-COLUMNS = {
-    Cluster: ["PD", "TiKV", "TiDB", "TiFlash", "TiProxy", "Available", "Age"],
-    TiKVGroup: [
-        "Cluster",
-        "Desired",
-        "Ready",
-        "Updated",
-        "UpdateRevision",
-        "CurrentRevision",
-        "Synced",
-        "Ready",
-        "Age",
+@pytest.mark.parametrize(
+    "name",
+    [
+        "FeatureModification",
+        "VolumeAttributesClass",
+        "DisablePDDefaultReadinessProbe",
+        "UsePDReadyAPI",
+        "SessionTokenSigning",
+        "ClusterSubdomain",
+        "TerminableLogTailer",
+        "UseTSOReadyAPI",
+        "UseSchedulingReadyAPI",
+        "UseTiKVReadyAPI",
+        "UsePDReadyAPIV2",
+        "UseTiFlashReadyAPI",
+        "MultiPDGroup",
+        "TiCDCDynamicSecretSyncer",
+        "IndependentKVEngineWorker",
     ],
-    PDGroup: ["Cluster", "Desired", "Ready", "Updated", "UpdateRevision", "CurrentRevision", "Synced", "Ready", "Age"],
-    TiKV: ["Cluster", "StoreID", "StoreState", "Offline", "Synced", "Ready", "Age"],
-    PD: ["Cluster", "Leader", "Synced", "Ready", "Age"],
+)
+def test_a_feature_is_known_by_name(name: str) -> None:
+    assert Feature(name) == name
+
+
+def test_there_are_no_other_features() -> None:
+    assert len(Feature) == 15
+
+
+def said(condition: str) -> str:
+    return f'.status.conditions[?(@.type=="{condition}")].status'
+
+
+def replicas(component: str) -> str:
+    return f'.status.components[?(@.kind=="{component}")].replicas'
+
+
+AGE = ("Age", "date", ".metadata.creationTimestamp")
+CLUSTER = ("Cluster", "string", ".spec.cluster.name")
+SYNCED, READY = ("Synced", "string", said("Synced")), ("Ready", "string", said("Ready"))
+OF_A_GROUP = [
+    CLUSTER,
+    ("Desired", "string", ".spec.replicas"),
+    ("Ready", "string", ".status.readyReplicas"),
+    ("Updated", "string", ".status.updatedReplicas"),
+    ("UpdateRevision", "string", ".status.updateRevision"),
+    ("CurrentRevision", "string", ".status.currentRevision"),
+    SYNCED,
+    READY,
+    AGE,
+]
+COLUMNS = {
+    Cluster: [
+        *((component, "integer", replicas(component)) for component in ("PD", "TiKV", "TiDB", "TiFlash", "TiProxy")),
+        ("Available", "string", said("Available")),
+        AGE,
+    ],
+    TiKVGroup: OF_A_GROUP,
+    PDGroup: OF_A_GROUP,
+    TiKV: [
+        CLUSTER,
+        ("StoreID", "string", ".status.id"),
+        ("StoreState", "string", ".status.state"),
+        ("Offline", "boolean", ".spec.offline"),
+        SYNCED,
+        READY,
+        AGE,
+    ],
+    PD: [CLUSTER, ("Leader", "string", ".status.isLeader"), SYNCED, READY, AGE],
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_manifests_list_the_columns_of_kubectl_get(kind: type[Object]) -> None:
-    definition = yaml.safe_load(crd_manifests()[f"core.pingcap.com_{kind.resource.plural}.yaml"])
-    version = definition["spec"]["versions"][0]
-    assert [column["name"] for column in version["additionalPrinterColumns"]] == COLUMNS[kind]
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.resource.kind)
+def test_the_columns_of_kubectl_get(kind: type[Object]) -> None:
+    columns = custom_resource_definition(kind)["spec"]["versions"][0]["additionalPrinterColumns"]
+    assert [(column["name"], column["type"], column["jsonPath"]) for column in columns] == COLUMNS[kind]

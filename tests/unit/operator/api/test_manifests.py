@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,17 @@ def test_manifests_have_no_aliases() -> None:
     assert all("&id0" not in text for text in crd_manifests().values())
 
 
+BY_SELECTOR = {"labelSelectorPath": ".status.selector"}
+
+
 @pytest.mark.parametrize(
     ("kind", "short_names", "categories", "subresources"),
     [
-        ("Cluster", None, None, {"status": {}}),
-        ("TiKVGroup", ["kvg"], ["group"], {"status": {}, "scale": {"labelSelectorPath": ".status.selector"}}),
-        ("PDGroup", ["pdg"], ["group"], {"status": {}, "scale": {"labelSelectorPath": ".status.selector"}}),
-        ("TiKV", None, ["instance"], {"status": {}, "scale": {}}),
-        ("PD", None, ["instance"], {"status": {}, "scale": {}}),
+        pytest.param("Cluster", None, None, {"status": {}}, id="Cluster"),
+        pytest.param("TiKVGroup", ["kvg"], ["group"], {"status": {}, "scale": {**BY_SELECTOR}}, id="TiKVGroup"),
+        pytest.param("PDGroup", ["pdg"], ["group"], {"status": {}, "scale": {**BY_SELECTOR}}, id="PDGroup"),
+        pytest.param("TiKV", None, ["instance"], {"status": {}, "scale": {}}, id="TiKV"),
+        pytest.param("PD", None, ["instance"], {"status": {}, "scale": {}}, id="PD"),
     ],
 )
 def test_names_and_subresources(
@@ -65,13 +69,77 @@ def test_objects_of_a_cluster_can_be_selected_by_its_name() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "plural", "singular", "list_kind"),
+    [
+        pytest.param("Cluster", "clusters", "cluster", "ClusterList", id="Cluster"),
+        pytest.param("TiKVGroup", "tikvgroups", "tikvgroup", "TiKVGroupList", id="TiKVGroup"),
+        pytest.param("TiKV", "tikvs", "tikv", "TiKVList", id="TiKV"),
+        pytest.param("PDGroup", "pdgroups", "pdgroup", "PDGroupList", id="PDGroup"),
+        pytest.param("PD", "pds", "pd", "PDList", id="PD"),
+    ],
+)
+def test_what_a_kind_is_called(kind: str, plural: str, singular: str, list_kind: str) -> None:
+    names = definitions()[kind]["names"]
+    assert (names["plural"], names["singular"], names["listKind"]) == (plural, singular, list_kind)
+    assert definitions()[kind]["scope"] == "Namespaced"
+
+
+# What the API server fills in, by the path of the field; `[]` stands for the items of a list.
+TIKV_DEFAULTS = {
+    "updateStrategy.config": "Restart",
+    "remoteWorkers.worker.name": "",
+    "remoteWorkers.coprocessor.name": "",
+    "remoteWorkers.compactor.name": "",
+}
+PD_DEFAULTS = {"updateStrategy.config": "Restart"}
+
+
+def below(prefix: str, defaults: dict[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}.{path}": value for path, value in defaults.items()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        pytest.param(
+            "Cluster",
+            {
+                "spec.bootstrapSQL.name": "",
+                "spec.dns.mode": "InCluster",
+                "spec.dns.clusterDomain": "cluster.local",
+                "spec.security.sessionTokenSigningCertKeyPair.name": "",
+            },
+            id="Cluster",
+        ),
+        pytest.param("TiKVGroup", below("spec.template.spec", TIKV_DEFAULTS), id="TiKVGroup"),
+        pytest.param("TiKV", {"spec.replicas": 1} | below("spec", TIKV_DEFAULTS), id="TiKV"),
+        pytest.param("PDGroup", below("spec.template.spec", PD_DEFAULTS), id="PDGroup"),
+        pytest.param("PD", {"spec.replicas": 1} | below("spec", PD_DEFAULTS), id="PD"),
+    ],
+)
+def test_what_the_api_server_fills_in(kind: str, expected: dict[str, Any]) -> None:
+    schema = definitions()[kind]["versions"][0]["schema"]["openAPIV3Schema"]
+    found = {path: value for path, value in defaults_of(schema, "") if ".overlay." not in path}
+    assert found == expected
+
+
+def defaults_of(schema: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    if "default" in schema:
+        yield path, schema["default"]
+    for name, inner in schema.get("properties", {}).items():
+        yield from defaults_of(inner, f"{path}.{name}" if path else name)
+    if "items" in schema:
+        yield from defaults_of(schema["items"], f"{path}[]")
+
+
+@pytest.mark.parametrize(
     ("kind", "required"),
     [
-        ("TiKV", ["cluster", "subdomain", "version", "volumes"]),
-        ("PD", ["cluster", "subdomain", "version", "volumes"]),
-        ("TiKVGroup", ["cluster", "replicas", "template"]),
-        ("PDGroup", ["cluster", "replicas", "template"]),
-        ("Cluster", None),
+        pytest.param("TiKV", ["cluster", "subdomain", "version", "volumes"], id="TiKV"),
+        pytest.param("PD", ["cluster", "subdomain", "version", "volumes"], id="PD"),
+        pytest.param("TiKVGroup", ["cluster", "replicas", "template"], id="TiKVGroup"),
+        pytest.param("PDGroup", ["cluster", "replicas", "template"], id="PDGroup"),
+        pytest.param("Cluster", None, id="Cluster"),
     ],
 )
 def test_required_fields(kind: str, required: list[str] | None) -> None:

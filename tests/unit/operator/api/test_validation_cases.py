@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from controller_runtime.api.crd import custom_resource_definition
 from helpers.crd_check import violations
 from tikv_operator.api import PD, Cluster, PDGroup, TiKV, TiKVGroup
 
@@ -66,17 +67,17 @@ SQL_A, SQL_B = cluster(bootstrapSQL={"name": "a"}), cluster(bootstrapSQL={"name"
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        (None, ON, []),
-        (None, OFF, []),
-        (OFF, ON, TLS_IMMUTABLE),
-        (ON, OFF, TLS_IMMUTABLE),
-        (NONE, ON, TLS_IMMUTABLE),
-        (ON, NONE, TLS_IMMUTABLE),
-        (ON, ON, []),
-        (OFF, OFF, []),
-        (NONE, NONE, []),
-        (EMPTY, OFF, []),
-        (EMPTY, ON, TLS_IMMUTABLE),
+        pytest.param(None, ON, [], id="created on"),
+        pytest.param(None, OFF, [], id="created off"),
+        pytest.param(OFF, ON, TLS_IMMUTABLE, id="off to on"),
+        pytest.param(ON, OFF, TLS_IMMUTABLE, id="on to off"),
+        pytest.param(NONE, ON, TLS_IMMUTABLE, id="none to on"),
+        pytest.param(ON, NONE, TLS_IMMUTABLE, id="on to none"),
+        pytest.param(ON, ON, [], id="stays on"),
+        pytest.param(OFF, OFF, [], id="stays off"),
+        pytest.param(NONE, NONE, [], id="stays none"),
+        pytest.param(EMPTY, OFF, [], id="empty to off"),
+        pytest.param(EMPTY, ON, TLS_IMMUTABLE, id="empty to on"),
     ],
 )
 def test_tls_of_a_cluster_is_immutable(old: Spec | None, new: Spec, expected: list[str]) -> None:
@@ -86,13 +87,13 @@ def test_tls_of_a_cluster_is_immutable(old: Spec | None, new: Spec, expected: li
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        (None, SQL_A, []),
-        (None, NONE, []),
-        (SQL_A, SQL_A, []),
-        (SQL_A, NONE, []),
-        (NONE, NONE, []),
-        (SQL_A, SQL_B, SQL_SET_ONCE),
-        (NONE, SQL_A, SQL_SET_ONCE),
+        pytest.param(None, SQL_A, [], id="created with it"),
+        pytest.param(None, NONE, [], id="created without"),
+        pytest.param(SQL_A, SQL_A, [], id="stays"),
+        pytest.param(SQL_A, NONE, [], id="unset"),
+        pytest.param(NONE, NONE, [], id="stays unset"),
+        pytest.param(SQL_A, SQL_B, SQL_SET_ONCE, id="changed"),
+        pytest.param(NONE, SQL_A, SQL_SET_ONCE, id="set later"),
     ],
 )
 def test_bootstrap_sql_is_set_at_creation_or_never(old: Spec | None, new: Spec, expected: list[str]) -> None:
@@ -102,21 +103,22 @@ def test_bootstrap_sql_is_set_at_creation_or_never(old: Spec | None, new: Spec, 
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        (None, gates(), []),
-        (None, gates(VAC), []),
-        (None, gates(VAC, FM), []),
-        (gates(), gates(), []),
-        (gates(VAC, FM), gates(VAC, FM), []),
-        (gates(VAC, FM), gates(OTHER, FM), []),
-        (gates(VAC, FM), gates(FM), []),
-        (gates(FM), gates(VAC, FM), []),
-        (gates(VAC), gates(VAC, FM), []),
-        (gates(VAC), gates(OTHER), ONLY_ENABLE_FM),
-        (gates(VAC), gates(OTHER, FM), ONLY_ENABLE_FM),
-        (gates(VAC, FM), gates(VAC), KEEP_FM),
-        (NONE, gates(VAC), []),
-        (gates(VAC), NONE, []),
-        (None, gates("Unheard"), ["spec.featureGates[0].name: Unsupported value"]),
+        pytest.param(None, gates(), [], id="created with none"),
+        pytest.param(None, gates(VAC), [], id="created with one"),
+        pytest.param(None, gates(VAC, FM), [], id="created changeable"),
+        pytest.param(gates(), gates(), [], id="stays empty"),
+        pytest.param(gates(VAC), gates(VAC), [], id="stays"),
+        pytest.param(gates(VAC, FM), gates(VAC, FM), [], id="stays changeable"),
+        pytest.param(gates(VAC, FM), gates(OTHER, FM), [], id="exchanged, changeable"),
+        pytest.param(gates(VAC, FM), gates(FM), [], id="removed, changeable"),
+        pytest.param(gates(FM), gates(VAC, FM), [], id="added, changeable"),
+        pytest.param(gates(VAC), gates(VAC, FM), [], id="becomes changeable"),
+        pytest.param(gates(VAC), gates(OTHER), ONLY_ENABLE_FM, id="exchanged"),
+        pytest.param(gates(VAC), gates(OTHER, FM), ONLY_ENABLE_FM, id="exchanged on becoming changeable"),
+        pytest.param(gates(VAC, FM), gates(VAC), KEEP_FM, id="no longer changeable"),
+        pytest.param(NONE, gates(VAC), [], id="the list appears"),
+        pytest.param(gates(VAC), NONE, [], id="the list goes"),
+        pytest.param(None, gates("Unheard"), ["spec.featureGates[0].name: Unsupported value"], id="unknown"),
     ],
 )
 def test_features_change_only_with_feature_modification(old: Spec | None, new: Spec, expected: list[str]) -> None:
@@ -126,11 +128,17 @@ def test_features_change_only_with_feature_modification(old: Spec | None, new: S
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        ({"revisionHistoryLimit": -1}, ["spec.revisionHistoryLimit: should be greater than or equal to 0"]),
-        ({"revisionHistoryLimit": 0}, []),
-        ({"dns": {"mode": "FQDN"}}, []),
-        ({"dns": {"mode": "Other"}}, ["spec.dns.mode: Unsupported value"]),
-        ({"upgradePolicy": "whatever"}, []),
+        pytest.param(
+            {"revisionHistoryLimit": -1},
+            ["spec.revisionHistoryLimit: should be greater than or equal to 0"],
+            id="revisionHistoryLimit -1",
+        ),
+        pytest.param({"revisionHistoryLimit": 0}, [], id="revisionHistoryLimit 0"),
+        pytest.param({"dns": {"mode": "FQDN"}}, [], id="dns.mode FQDN"),
+        pytest.param({"dns": {"mode": "InCluster"}}, [], id="dns.mode InCluster"),
+        pytest.param({"dns": {"mode": "Other"}}, ["spec.dns.mode: Unsupported value"], id="dns.mode of another name"),
+        pytest.param({"upgradePolicy": "whatever"}, [], id="any upgradePolicy"),
+        pytest.param({"suspendAction": {}}, [], id="a suspendAction that says nothing"),
     ],
 )
 def test_other_settings_of_a_cluster(spec: Spec, expected: list[str]) -> None:
@@ -140,11 +148,11 @@ def test_other_settings_of_a_cluster(spec: Spec, expected: list[str]) -> None:
 # --- names
 
 LIMITS = [
-    (Cluster, cluster(), 37),
-    (TiKVGroup, group(), 40),
-    (PDGroup, group(), 40),
-    (TiKV, instance(), 47),
-    (PD, instance(), 47),
+    pytest.param(Cluster, cluster(), 37, id="Cluster"),
+    pytest.param(TiKVGroup, group(), 40, id="TiKVGroup"),
+    pytest.param(PDGroup, group(), 40, id="PDGroup"),
+    pytest.param(TiKV, instance(), 47, id="TiKV"),
+    pytest.param(PD, instance(), 47, id="PD"),
 ]
 
 
@@ -159,12 +167,30 @@ def test_names_leave_room_for_what_is_appended(kind: Any, valid: Spec, limit: in
 GROUPS = pytest.mark.parametrize("kind", [TiKVGroup, PDGroup])
 
 
+def waiting(seconds: int | None) -> Spec:
+    return group() if seconds is None else group(minReadySeconds=seconds)
+
+
 @GROUPS
-@pytest.mark.parametrize("seconds", [0, 10, 3600])
-def test_min_ready_seconds_is_not_negative(kind: Any, seconds: int) -> None:
-    assert violations(kind, group(minReadySeconds=seconds)) == []
-    below = violations(kind, group(minReadySeconds=-1 - seconds))
-    assert below == ["spec.minReadySeconds: should be greater than or equal to 0"]
+@pytest.mark.parametrize(
+    ("old", "new", "accepted"),
+    [
+        pytest.param("none", None, True, id="created without"),
+        pytest.param("none", 0, True, id="created with 0"),
+        pytest.param("none", 10, True, id="created with 10"),
+        pytest.param("none", 3600, True, id="created with 3600"),
+        pytest.param("none", -1, False, id="created with -1"),
+        pytest.param("none", -100, False, id="created with -100"),
+        pytest.param(None, 10, True, id="set to 10"),
+        pytest.param(10, 0, True, id="10 to 0"),
+        pytest.param(0, 3600, True, id="0 to 3600"),
+        pytest.param(10, None, True, id="unset"),
+        pytest.param(10, -1, False, id="10 to -1"),
+    ],
+)
+def test_min_ready_seconds_is_not_negative(kind: Any, old: Any, new: int | None, accepted: bool) -> None:
+    found = violations(kind, waiting(new), None if old == "none" else waiting(old))
+    assert found == ([] if accepted else ["spec.minReadySeconds: should be greater than or equal to 0"])
 
 
 @GROUPS
@@ -197,17 +223,21 @@ def test_the_cluster_is_required_and_immutable(kind: Any) -> None:
 @pytest.mark.parametrize(
     ("topologies", "expected"),
     [
-        ([{"topology": {"zone": "a"}}], []),
-        ([{"topology": {"zone": "a"}, "weight": 2}], []),
-        (
+        pytest.param([{"topology": {"zone": "a"}}], [], id="a place"),
+        pytest.param([{"topology": {"zone": "a"}, "weight": 2}], [], id="a weight"),
+        pytest.param(
             [{"topology": {"zone": "a"}, "weight": 0}],
             ["spec.schedulePolicies[0].evenlySpread.topologies[0].weight: should be greater than or equal to 1"],
+            id="a weight of 0",
         ),
-        (
+        pytest.param(
             [{"topology": {}}],
             ["spec.schedulePolicies[0].evenlySpread.topologies[0].topology: should have at least 1 properties"],
+            id="a place without labels",
         ),
-        ([{}], ["spec.schedulePolicies[0].evenlySpread.topologies[0].topology: Required value"]),
+        pytest.param(
+            [{}], ["spec.schedulePolicies[0].evenlySpread.topologies[0].topology: Required value"], id="no place"
+        ),
     ],
 )
 def test_schedule_policies(kind: Any, topologies: list[Any], expected: list[str]) -> None:
@@ -250,27 +280,26 @@ def test_store_labels_that_a_user_may_set(key: str, message: str) -> None:
 
 # --- PDGroup
 
+NOT_SCALED = "spec: replicas cannot be changed when bootstrapped is false"
+
 
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        (None, {"bootstrapped": True}, []),
-        ({"bootstrapped": False}, {"bootstrapped": True}, []),
-        (
+        pytest.param(None, {"bootstrapped": True}, [], id="created bootstrapped"),
+        pytest.param({"bootstrapped": False}, {"bootstrapped": True}, [], id="false to true"),
+        pytest.param(
             {"bootstrapped": True},
             {"bootstrapped": False},
             ["spec.bootstrapped: bootstrapped cannot be changed from true to false"],
+            id="true to false",
         ),
-        ({"bootstrapped": True}, {}, []),
-        ({"bootstrapped": True}, {"bootstrapped": True, "replicas": 5}, []),
-        ({}, {"bootstrapped": True, "replicas": 5}, []),
-        ({}, {"replicas": 5}, ["spec: replicas cannot be changed when bootstrapped is false"]),
-        (
-            {"bootstrapped": False},
-            {"bootstrapped": False, "replicas": 5},
-            ["spec: replicas cannot be changed when bootstrapped is false"],
-        ),
-        ({}, {}, []),
+        pytest.param({"bootstrapped": True}, {}, [], id="unset"),
+        pytest.param({"bootstrapped": True}, {"bootstrapped": True, "replicas": 5}, [], id="scaled"),
+        pytest.param({}, {"bootstrapped": True, "replicas": 5}, [], id="scaled on becoming bootstrapped"),
+        pytest.param({}, {"replicas": 5}, [NOT_SCALED], id="scaled, absent"),
+        pytest.param({"bootstrapped": False}, {"bootstrapped": False, "replicas": 5}, [NOT_SCALED], id="scaled, false"),
+        pytest.param({}, {}, [], id="unchanged"),
     ],
 )
 def test_a_pd_group_scales_once_it_is_bootstrapped(old: Spec | None, new: Spec, expected: list[str]) -> None:
@@ -280,6 +309,7 @@ def test_a_pd_group_scales_once_it_is_bootstrapped(old: Spec | None, new: Spec, 
 # --- instances
 
 INSTANCES = pytest.mark.parametrize("kind", [TiKV, PD])
+NO_DATA = "spec: data volume must be configured"
 SET_AT_CREATION = ["spec.topology: topology can only be set when creating"]
 
 
@@ -287,12 +317,16 @@ SET_AT_CREATION = ["spec.topology: topology can only be set when creating"]
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        (None, {"topology": {"aaa": "bbb"}}, []),
-        (None, {"topology": {}}, ["spec.topology: should have at least 1 properties"]),
-        ({"topology": {"a": "b"}}, {"topology": {"a": "b"}}, []),
-        ({"topology": {"a": "b"}}, {"topology": {"a": "c"}}, ["spec.topology: topology is immutable"]),
-        ({}, {"topology": {"a": "b"}}, SET_AT_CREATION),
-        ({"topology": {"a": "b"}}, {}, SET_AT_CREATION),
+        pytest.param(None, {"topology": {"aaa": "bbb"}}, [], id="created with one"),
+        pytest.param(
+            None, {"topology": {}}, ["spec.topology: should have at least 1 properties"], id="created with an empty one"
+        ),
+        pytest.param({"topology": {"a": "b"}}, {"topology": {"a": "b"}}, [], id="stays"),
+        pytest.param(
+            {"topology": {"a": "b"}}, {"topology": {"a": "c"}}, ["spec.topology: topology is immutable"], id="changed"
+        ),
+        pytest.param({}, {"topology": {"a": "b"}}, SET_AT_CREATION, id="set later"),
+        pytest.param({"topology": {"a": "b"}}, {}, SET_AT_CREATION, id="unset later"),
     ],
 )
 def test_topology_is_set_at_creation(kind: Any, old: Spec | None, new: Spec, expected: list[str]) -> None:
@@ -315,41 +349,69 @@ def test_an_instance_is_exactly_one(kind: Any, replicas: int, accepted: bool) ->
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        (
-            without(instance(), "spec", "volumes"),
-            ["spec.volumes: Required value", "spec: data volume must be configured"],
+        pytest.param(
+            without(instance(), "spec", "volumes"), ["spec.volumes: Required value", NO_DATA], id="no list of volumes"
         ),
-        (instance(volumes=[]), ["spec: data volume must be configured"]),
-        (instance(volumes=[{**DATA, "name": "raft"}]), ["spec: data volume must be configured"]),
-        (instance(volumes=[DATA, {**DATA, "name": "raft"}]), []),
-        (
+        pytest.param(instance(volumes=[]), [NO_DATA], id="no volume"),
+        pytest.param(instance(volumes=[{**DATA, "name": "raft"}]), [NO_DATA], id="a data mount in another volume"),
+        pytest.param(instance(volumes=[DATA, {**DATA, "name": "raft"}]), [], id="two volumes"),
+        pytest.param(
             instance(volumes=[DATA] + [{**DATA, "name": f"v{number}"} for number in range(256)]),
             ["spec.volumes: must have at most 256 items"],
+            id="257 volumes",
         ),
-        (instance(volumes=[without(DATA, "storage")]), ["spec.volumes[0].storage: Required value"]),
-        (instance(volumes=[without(DATA, "mounts")]), ["spec.volumes[0].mounts: Required value"]),
-        (instance(volumes=[{**DATA, "storage": "ten"}]), ["spec.volumes[0].storage: should match the pattern"]),
-        (instance(volumes=[{**DATA, "storage": 1024}]), []),
+        pytest.param(
+            instance(volumes=[without(DATA, "storage")]), ["spec.volumes[0].storage: Required value"], id="no size"
+        ),
+        pytest.param(
+            instance(volumes=[without(DATA, "mounts")]), ["spec.volumes[0].mounts: Required value"], id="no mounts"
+        ),
+        pytest.param(
+            instance(volumes=[{**DATA, "storage": "ten"}]),
+            ["spec.volumes[0].storage: should match the pattern"],
+            id="a size that is none",
+        ),
+        pytest.param(instance(volumes=[{**DATA, "storage": 1024}]), [], id="a size as a number"),
     ],
 )
 def test_volumes(kind: Any, spec: Spec, expected: list[str]) -> None:
     assert violations(kind, spec) == expected
 
 
+def claims(*names: str) -> Spec:
+    return {"volumeClaims": [{"name": name, "volumeClaim": {"metadata": {"labels": {"a": "b"}}}} for name in names]}
+
+
+NO_VOLUME = "spec: overlay volumeClaims names must exist in volumes"
+MANY = [DATA, *({**DATA, "name": f"v{number}"} for number in range(255))]
+
+
 @INSTANCES
-def test_overlays_of_claims_name_volumes(kind: Any) -> None:
-    overlay = {"volumeClaims": [{"name": "data", "volumeClaim": {"metadata": {"labels": {"a": "b"}}}}]}
-    unknown = {"volumeClaims": [{"name": "raft", "volumeClaim": {}}]}
-    missing = "spec: overlay volumeClaims names must exist in volumes"
-    assert violations(kind, instance(overlay=overlay)) == []
-    assert violations(kind, instance(overlay=unknown)) == [missing]
-    both = [missing, "spec: data volume must be configured"]
-    assert violations(kind, instance(overlay=unknown, volumes=[])) == both
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        pytest.param(instance(overlay=claims("data")), [], id="of a volume"),
+        pytest.param(instance(overlay=claims("raft")), [NO_VOLUME], id="of none"),
+        pytest.param(instance(overlay=claims("raft"), volumes=[]), [NO_VOLUME, NO_DATA], id="without any volume"),
+        pytest.param(
+            instance(overlay=claims(*(volume["name"] for volume in MANY), "data"), volumes=MANY),
+            ["spec.overlay.volumeClaims: must have at most 256 items"],
+            id="257 of them",
+        ),
+    ],
+)
+def test_overlays_of_claims_name_volumes(kind: Any, spec: Spec, expected: list[str]) -> None:
+    assert violations(kind, spec) == expected
 
 
 @pytest.mark.parametrize(
     ("old", "new", "accepted"),
-    [(None, None, True), (None, "x", True), ("x", "y", True), ("x", None, False)],
+    [
+        pytest.param(None, None, True, id="stays unset"),
+        pytest.param(None, "x", True, id="set"),
+        pytest.param("x", "y", True, id="changed"),
+        pytest.param("x", None, False, id="unset"),
+    ],
 )
 def test_a_volume_attributes_class_stays_set(old: str | None, new: str | None, accepted: bool) -> None:
     def with_class(name: str | None) -> Spec:
@@ -408,12 +470,19 @@ def test_update_strategies(kind: Any, config: str, accepted: bool) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({}, []),
-        ({"message": ""}, []),
-        ({"reason": ""}, ["status.conditions[0].reason: should match the pattern"]),
-        ({"reason": "not one word"}, ["status.conditions[0].reason: should match the pattern"]),
-        ({"status": "Yes"}, ["status.conditions[0].status: Unsupported value"]),
-        ({"observedGeneration": -1}, ["status.conditions[0].observedGeneration: should be greater than or equal to 0"]),
+        pytest.param({}, [], id="as it should be"),
+        pytest.param({"message": ""}, [], id="no message"),
+        pytest.param({"status": "Unknown"}, [], id="Unknown"),
+        pytest.param({"reason": ""}, ["status.conditions[0].reason: should match the pattern"], id="no reason"),
+        pytest.param(
+            {"reason": "not one word"}, ["status.conditions[0].reason: should match the pattern"], id="reason of words"
+        ),
+        pytest.param({"status": "Yes"}, ["status.conditions[0].status: Unsupported value"], id="another status"),
+        pytest.param(
+            {"observedGeneration": -1},
+            ["status.conditions[0].observedGeneration: should be greater than or equal to 0"],
+            id="a negative generation",
+        ),
     ],
 )
 def test_conditions(change: Spec, expected: list[str]) -> None:
@@ -426,3 +495,24 @@ def test_conditions(change: Spec, expected: list[str]) -> None:
         **change,
     }
     assert violations(TiKV, {**instance(), "status": {"conditions": [condition]}}) == expected
+
+
+@pytest.mark.parametrize("field", ["lastTransitionTime", "message", "reason", "status", "type"])
+def test_what_every_condition_must_say(field: str) -> None:
+    spec = custom_resource_definition(TiKV)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    condition = spec["properties"]["status"]["properties"]["conditions"]["items"]
+    assert field in condition["required"]
+
+
+@pytest.mark.parametrize(
+    ("field", "limit"),
+    [
+        pytest.param("reason", {"minLength": 1, "maxLength": 1024}, id="reason"),
+        pytest.param("message", {"maxLength": 32768}, id="message"),
+        pytest.param("type", {"maxLength": 316}, id="type"),
+    ],
+)
+def test_how_long_the_words_of_a_condition_may_be(field: str, limit: dict[str, int]) -> None:
+    spec = custom_resource_definition(TiKV)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema = spec["properties"]["status"]["properties"]["conditions"]["items"]["properties"][field]
+    assert {name: schema.get(name) for name in limit} == limit

@@ -120,12 +120,61 @@ def test_a_condition_counts_for_a_cluster_only_under_its_current_generation() ->
     assert not cond_true_for_cluster(found, "Ready", 11)
 
 
-def test_a_group_is_healthy_if_all_its_counts_agree() -> None:
-    assert is_group_healthy_and_up_to_date(make_pd_group(reached="v8.1.0"))
-    assert not is_group_healthy_and_up_to_date(make_pd_group(reached="v8.1.0", healthy=False))
+@pytest.mark.parametrize(
+    ("change", "healthy"),
+    [
+        pytest.param({}, True, id="all agree"),
+        pytest.param({"observed_generation": 0}, False, id="changed since"),
+        pytest.param({"update_revision": "r2"}, False, id="another revision is wanted"),
+        pytest.param({"replicas": 2}, False, id="too few"),
+        pytest.param({"replicas": 4}, False, id="too many"),
+        pytest.param({"ready_replicas": 2}, False, id="one is not ready"),
+        pytest.param({"updated_replicas": 2}, False, id="one is not updated"),
+        pytest.param({"current_replicas": 2}, False, id="one is not at the current revision"),
+    ],
+)
+def test_a_group_is_healthy_if_all_its_counts_agree(change: dict[str, Any], healthy: bool) -> None:
+    group = make_pd_group(reached="v8.1.0")
+    assert group.status is not None
+    for name, value in change.items():
+        setattr(group.status, name, value)
+    assert is_group_healthy_and_up_to_date(group) is healthy
+
+
+def test_a_group_whose_size_has_changed_or_that_says_nothing_is_not_healthy() -> None:
     assert not is_group_healthy_and_up_to_date(make_pd_group(reached="v8.1.0", replicas=5))
-    stale = make_pd_group(reached="v8.1.0")
-    stale.metadata.generation = 2
-    assert not is_group_healthy_and_up_to_date(stale)
-    stale.status = None
-    assert not is_group_healthy_and_up_to_date(stale)
+    silent = make_pd_group()
+    silent.status = None
+    assert not is_group_healthy_and_up_to_date(silent)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        pytest.param({}, True, id="true now"),
+        pytest.param({"observed_cluster_generation": 10}, False, id="an older generation of the cluster"),
+        pytest.param({"observed_generation": 0}, False, id="a status of an older generation"),
+    ],
+)
+def test_a_condition_that_is_true_for_a_cluster(change: dict[str, Any], expected: bool) -> None:
+    found = tikv()
+    assert found.status is not None
+    found.status.observed_cluster_generation = 11
+    for name, value in change.items():
+        setattr(found.status, name, value)
+    assert cond_true_for_cluster(found, "Ready", 11) is expected
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        pytest.param({"ready": False}, False, id="False"),
+        pytest.param({"ready": None}, False, id="no such condition"),
+        pytest.param({"generation": 2, "observed": 1}, False, id="of an older generation"),
+    ],
+)
+def test_a_condition_that_is_not_true_for_a_cluster(state: dict[str, Any], expected: bool) -> None:
+    found = tikv(**state)
+    assert found.status is not None
+    found.status.observed_cluster_generation = 11
+    assert cond_true_for_cluster(found, "Ready", 11) is expected

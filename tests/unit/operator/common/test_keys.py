@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from tikv_operator.common import keys
 from tikv_operator.common.keys import (
     LABEL_GROUP,
     LABEL_INSTANCE_REVISION,
@@ -19,6 +22,40 @@ GROUP = {
     "pingcap.com/component": "tikv",
     "pingcap.com/group": "basic",
 }
+
+
+@pytest.mark.parametrize(
+    ("found", "key"),
+    [
+        pytest.param(keys.LABEL_MANAGED_BY, "pingcap.com/managed-by", id="label managed-by"),
+        pytest.param(keys.LABEL_CLUSTER, "pingcap.com/cluster", id="label cluster"),
+        pytest.param(keys.LABEL_COMPONENT, "pingcap.com/component", id="label component"),
+        pytest.param(keys.LABEL_GROUP, "pingcap.com/group", id="label group"),
+        pytest.param(keys.LABEL_INSTANCE, "pingcap.com/instance", id="label instance"),
+        pytest.param(keys.LABEL_INSTANCE_REVISION, "pingcap.com/instance-revision-hash", id="label revision"),
+        pytest.param(keys.LABEL_VOLUME_NAME, "pingcap.com/volume-name", id="label volume-name"),
+        pytest.param(keys.LABEL_CLUSTER_ID, "tidb.pingcap.com/cluster-id", id="label cluster-id"),
+        pytest.param(keys.LABEL_STORE_ID, "tidb.pingcap.com/store-id", id="label store-id"),
+        pytest.param(keys.LABEL_MEMBER_ID, "tidb.pingcap.com/member-id", id="label member-id"),
+        pytest.param(keys.LABEL_REVISION_HASH, "controller.kubernetes.io/hash", id="label hash"),
+        pytest.param(keys.ANNOTATION_LAST_TEMPLATE, "core.pingcap.com/last-instance-template", id="last template"),
+        pytest.param(keys.ANNOTATION_FEATURES, "core.pingcap.com/features", id="features"),
+        pytest.param(keys.ANNOTATION_DEFER_DELETE, "core.pingcap.com/defer-delete", id="defer-delete"),
+        pytest.param(keys.ANNOTATION_PRIORITY, "core.pingcap.com/priority", id="priority"),
+        pytest.param(
+            keys.ANNOTATION_INITIAL_CLUSTER_NUM, "pd.core.pingcap.com/initial-cluster-num", id="initial-cluster-num"
+        ),
+        pytest.param(
+            keys.ANNOTATION_TIPROXY_GRACEFUL_DELETE_DELAY,
+            "core.pingcap.com/tiproxy-graceful-shutdown-delete-delay-seconds",
+            id="delay of TiProxy",
+        ),
+        pytest.param(keys.FINALIZER, "pingcap.com/finalizer", id="finalizer"),
+        pytest.param(keys.MANAGED_BY, "tidb-operator", id="who manages"),
+    ],
+)
+def test_a_key_that_others_know(found: str, key: str) -> None:
+    assert found == key
 
 
 def test_the_labels_of_a_group() -> None:

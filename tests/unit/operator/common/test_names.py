@@ -12,6 +12,52 @@ from tikv_operator.common import names
 FQDN = ClusterDNS(mode="FQDN", cluster_domain="cluster.local")
 
 
+TLS = TLSCluster(enabled=True)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param(names.pod_name("basic-abc123", "tikv"), "basic-tikv-abc123", id="pod and config map"),
+        pytest.param(
+            names.volume_claim_name("data", "basic-abc123", "tikv"), "data-basic-tikv-abc123", id="volume claim"
+        ),
+        pytest.param(names.volume_name("data"), "ti-vol-data", id="volume of the pod"),
+        pytest.param(names.peer_service_name("basic", "tikv"), "basic-tikv-peer", id="headless service"),
+        pytest.param(names.cluster_subdomain("tc"), "tc-cluster", id="subdomain of the cluster"),
+        pytest.param(names.revision_name("basic", "tikv", "9f6f5d95c"), "basic-tikv-9f6f5d95c", id="revision"),
+        pytest.param(names.service_host("basic-tikv-peer", make_cluster()), "basic-tikv-peer.ns1", id="service host"),
+        pytest.param(
+            names.service_host("basic-tikv-peer", make_cluster(dns=FQDN)),
+            "basic-tikv-peer.ns1.svc.cluster.local",
+            id="service host, fully qualified",
+        ),
+        pytest.param(
+            names.tikv_host(make_tikv(), make_cluster()), "basic-tikv-abc123.basic-tikv-peer.ns1", id="instance host"
+        ),
+        pytest.param(
+            names.tikv_client_address(make_tikv(), make_cluster()),
+            "basic-tikv-abc123.basic-tikv-peer.ns1:20160",
+            id="advertised address",
+        ),
+        pytest.param(names.listen_address(20160), "[::]:20160", id="listen address"),
+        pytest.param(names.tikv_client_port(make_tikv()), 20160, id="client port"),
+        pytest.param(names.tikv_status_port(make_tikv()), 20180, id="status port"),
+        pytest.param(
+            names.instance_secret_name("basic-abc123", "tikv"), "basic-tikv-cluster-secret", id="secret of instances"
+        ),
+        pytest.param(names.cluster_client_secret_name("tc"), "tc-cluster-client-secret", id="secret of the operator"),
+        pytest.param(
+            names.remote_worker_url("w1", make_cluster(tls_cluster=TLS)),
+            "https://w1-tikv-worker.ns1:19000",
+            id="address of a worker",
+        ),
+    ],
+)
+def test_a_name_or_an_address(found: object, expected: object) -> None:
+    assert found == expected
+
+
 class TestNames:
     def test_the_component_stands_between_the_group_and_the_suffix(self) -> None:
         assert names.tikv_pod_name("basic-abc123") == "basic-tikv-abc123"

@@ -50,7 +50,10 @@ def tls_cluster(**spec: Any) -> Cluster:
 
 
 class TestGolden:
-    @pytest.mark.parametrize("text", ["", None, "# only a comment"])
+    @pytest.mark.parametrize(
+        "text",
+        [pytest.param("", id="empty"), pytest.param(None, id="absent"), pytest.param("# only this", id="a comment")],
+    )
     def test_a_without_any_configuration(self, text: str | None) -> None:
         assert config(text) == PLAIN
 
@@ -79,7 +82,13 @@ class TestGolden:
             """
         )
 
-    @pytest.mark.parametrize(("features", "worker"), [([], "cop"), (["IndependentKVEngineWorker"], "w1")])
+    @pytest.mark.parametrize(
+        ("features", "worker"),
+        [
+            pytest.param([], "cop", id="without IndependentKVEngineWorker"),
+            pytest.param(["IndependentKVEngineWorker"], "w1", id="with IndependentKVEngineWorker"),
+        ],
+    )
     def test_c_with_tls_and_remote_workers(self, features: list[str], worker: str) -> None:
         workers = RemoteWorkers(worker=LocalObjectReference(name="w1"), coprocessor=LocalObjectReference(name="cop"))
         cluster = tls_cluster(feature_gates=[FeatureGate(name=name) for name in features])
@@ -97,6 +106,29 @@ class TestGolden:
             "key-path = '/var/lib/tikv-tls/tls.key'\n\n"
             f"{SERVER}\n{STORAGE}"
         )
+
+    @pytest.mark.parametrize(
+        ("names", "independent", "compactor", "coprocessor", "worker"),
+        [
+            pytest.param({}, False, "w1", "w1", "w1", id="worker alone"),
+            pytest.param({"coprocessor": "cop"}, False, "w1", "cop", "cop", id="coprocessor"),
+            pytest.param({"coprocessor": "cop"}, True, "w1", "cop", "w1", id="coprocessor, independent worker"),
+            pytest.param({"compactor": "com"}, False, "com", "w1", "w1", id="compactor"),
+            pytest.param({"compactor": "com", "coprocessor": "cop"}, False, "com", "cop", "cop", id="both"),
+        ],
+    )
+    def test_c_each_address_has_its_worker(
+        self, names: dict[str, str], independent: bool, compactor: str, coprocessor: str, worker: str
+    ) -> None:
+        workers = RemoteWorkers(
+            worker=LocalObjectReference(name="w1"),
+            **{kind: LocalObjectReference(name=name) for kind, name in names.items()},
+        )
+        gates = [FeatureGate(name="IndependentKVEngineWorker")] if independent else []
+        text = config("", make_cluster(feature_gates=gates), remote_workers=workers)
+        assert f"remote-compactor-addr = 'http://{compactor}-tikv-worker.ns1:19000/compact'" in text
+        assert f"remote-coprocessor-addr = 'http://{coprocessor}-tikv-worker.ns1:19000/coprocessor'" in text
+        assert f"remote-worker-addr = 'http://{worker}-tikv-worker.ns1:19000/coprocessor'" in text
 
     def test_d_with_full_names_other_ports_and_another_data_directory(self) -> None:
         text = config(

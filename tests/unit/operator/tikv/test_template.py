@@ -212,6 +212,54 @@ def test_a_change_of_the_spec(before: dict[str, Any], after: dict[str, Any], in_
     assert reloadable(make_tikv(**(before | after)), pod) is in_place
 
 
+@pytest.mark.parametrize(
+    ("feature", "in_place"),
+    [
+        ("ClusterSubdomain", False),
+        ("UseTiKVReadyAPI", False),
+        ("IndependentKVEngineWorker", False),
+        ("VolumeAttributesClass", True),
+        ("MultiPDGroup", True),
+        ("DisablePDDefaultReadinessProbe", True),
+        ("UsePDReadyAPI", True),
+        ("SessionTokenSigning", True),
+        ("TerminableLogTailer", True),
+        ("UseTSOReadyAPI", True),
+        ("UseSchedulingReadyAPI", True),
+        ("UsePDReadyAPIV2", True),
+        ("UseTiFlashReadyAPI", True),
+        ("TiCDCDynamicSecretSyncer", True),
+        ("FeatureModification", True),
+    ],
+)
+def test_a_feature_that_is_toggled_where_features_can_change(feature: str, in_place: bool) -> None:
+    without, with_it = make_tikv(features=[FM]), make_tikv(features=[FM, feature])
+    assert reloadable(with_it, pod_of(without)) is in_place
+    assert reloadable(without, pod_of(with_it)) is in_place
+
+
+MAIN_CONTAINERS = (
+    "pd",
+    "tikv",
+    "tidb",
+    "tiflash",
+    "ticdc",
+    "tso",
+    "scheduler",
+    "scheduling",
+    "tiproxy",
+    "tikv-worker",
+    "dm-master",
+    "dm-worker",
+)
+
+
+@pytest.mark.parametrize("name", MAIN_CONTAINERS)
+def test_the_image_of_a_container_that_is_called_like_a_component_recreates_the_pod(name: str) -> None:
+    before, after = ({"overlay": overlaid(containers=[{"name": name, "image": image}])} for image in ("a", "b"))
+    assert not reloadable(make_tikv(**after), pod_of(make_tikv(**before)))
+
+
 def with_label(key: str, value: str = "x") -> Callable[[TiKV], None]:
     return lambda tikv: tikv.metadata.labels.update({key: value})
 
@@ -223,9 +271,18 @@ def with_annotation(key: str, value: str = "x") -> Callable[[TiKV], None]:
 @pytest.mark.parametrize(
     ("change", "in_place"),
     [
-        pytest.param(with_label("pingcap.com/instance-revision-hash"), True, id="the revision"),
+        pytest.param(with_label("pingcap.com/managed-by"), True, id="who manages it"),
+        pytest.param(with_label("pingcap.com/component"), True, id="the component"),
+        pytest.param(with_label("pingcap.com/cluster"), True, id="the cluster"),
         pytest.param(with_label("pingcap.com/group"), True, id="the group"),
+        pytest.param(with_label("pingcap.com/instance-revision-hash"), True, id="the revision"),
         pytest.param(with_annotation("core.pingcap.com/defer-delete"), True, id="defer-delete"),
+        pytest.param(with_annotation("pd.core.pingcap.com/initial-cluster-num"), True, id="initial-cluster-num"),
+        pytest.param(
+            with_annotation("core.pingcap.com/tiproxy-graceful-shutdown-delete-delay-seconds"),
+            True,
+            id="the delay of TiProxy",
+        ),
         pytest.param(with_label("mine"), False, id="any other label"),
         pytest.param(with_annotation("core.pingcap.com/priority", "0"), False, id="any other annotation"),
     ],

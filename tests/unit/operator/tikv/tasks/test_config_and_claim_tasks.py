@@ -19,6 +19,7 @@ from tikv_operator.tikv.tasks.cm import config_map
 from tikv_operator.tikv.tasks.pvc import volume_claims
 
 NAME = "data-basic-tikv-abc123"
+WITH_CLASS = FeatureGate(name="VolumeAttributesClass")
 
 
 class TestConfigMap:
@@ -84,10 +85,47 @@ class TestVolumeClaims:
         assert stored.spec.resources.requests == {"storage": "30Gi"}
 
     async def test_whose_volume_is_being_changed_are_waited_for(self) -> None:
-        gates = [FeatureGate(name="VolumeAttributesClass")]
-        ctx = make_context(cluster=make_cluster(feature_gates=gates), others=[claim(progress="Resizing")])
+        ctx = make_context(cluster=make_cluster(feature_gates=[WITH_CLASS]), others=[claim(progress="Resizing")])
         result = await volume_claims(ctx)
         assert (result.status, result.message) == (Status.WAIT, "Resizing: soon")
+
+    @pytest.mark.parametrize("gates", [[], [WITH_CLASS]], ids=["as volumes are", "with attributes classes"])
+    async def test_that_fail_keep_no_other_from_being_applied(self, gates: list[FeatureGate]) -> None:
+        volumes = [Volume(name=name, mounts=[VolumeMount(type="data")], storage="1Gi") for name in ("data", "raft")]
+        ctx = make_context(make_tikv(volumes=volumes), cluster=make_cluster(feature_gates=gates))
+        ctx.client.errors["create PersistentVolumeClaim"] = Forbidden("quota", code=403)
+        with pytest.raises(Forbidden):
+            await volume_claims(ctx)
+        assert ctx.client.writes == ["create PersistentVolumeClaim raft-basic-tikv-abc123"]
+
+    @pytest.mark.parametrize(
+        ("gates", "conditions", "status"),
+        [
+            pytest.param([WITH_CLASS], [], Status.COMPLETE, id="nothing in progress"),
+            pytest.param([WITH_CLASS], [("Resizing", "True")], Status.WAIT, id="in progress"),
+            pytest.param([WITH_CLASS], [("Resizing", "False")], Status.COMPLETE, id="no longer in progress"),
+        ],
+    )
+    async def test_with_attributes_classes(
+        self, gates: list[FeatureGate], conditions: list[tuple[str, str]], status: Status
+    ) -> None:
+        found = claim()
+        assert found.status is not None
+        found.status.conditions = [
+            PersistentVolumeClaimCondition(type=kind, status=value, message="soon") for kind, value in conditions
+        ]
+        ctx = make_context(cluster=make_cluster(feature_gates=gates), others=[found])
+        assert (await volume_claims(ctx)).status is status
+
+    async def test_keep_their_storage_class_with_attributes_classes_too(self) -> None:
+        current = claim()
+        assert current.spec is not None
+        current.spec.storage_class_name = "gp2"
+        volume = Volume(name="data", mounts=[VolumeMount(type="data")], storage="20Gi", storage_class_name="gp3")
+        cluster = make_cluster(feature_gates=[WITH_CLASS])
+        ctx = make_context(make_tikv(volumes=[volume]), cluster=cluster, others=[current])
+        assert (await volume_claims(ctx)).status is Status.COMPLETE
+        assert ctx.client.stored(PersistentVolumeClaim, NAME).spec.storage_class_name == "gp2"
 
     async def test_cannot_shrink_which_stops_nothing_and_is_said(self) -> None:
         ctx = make_context(sized("10Gi"), others=[claim()])

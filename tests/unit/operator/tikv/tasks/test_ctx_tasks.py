@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from controller_runtime.task import Status
+from controller_runtime.client import ServiceUnavailable
+from controller_runtime.task import Status, Task
 from helpers.tikv_fakes import NOW, FakePD, make_cluster, make_context, make_pod, make_store, make_tikv, with_condition
 from tikv_operator.api import ClusterDNS, TiKVStatus
 from tikv_operator.pdclient import PDUnreachable
@@ -118,3 +121,15 @@ async def test_the_gauge_follows_the_conditions_and_goes_with_the_tikv() -> None
     await tasks.instance_metrics(ctx)
     assert gauge.collect()[0].samples == []
     assert ctx.now == NOW
+
+
+@pytest.mark.parametrize("task", [tasks.tikv, tasks.cluster, tasks.pod], ids=lambda task: task.name)
+async def test_an_error_of_the_api_server_fails_the_task(task: Task[Any]) -> None:
+    ctx = make_context()
+
+    async def refuse(*_: Any) -> Any:
+        raise ServiceUnavailable("later", code=503)
+
+    ctx.client.find = refuse
+    with pytest.raises(ServiceUnavailable):
+        await task(ctx)

@@ -43,6 +43,14 @@ class TestAdd:
         await finalizer.add(ctx)
         assert ctx.client.writes == []
 
+    async def test_an_error_of_the_api_server_fails_the_task(self) -> None:
+        tikv = make_tikv()
+        tikv.metadata.finalizers = []
+        ctx = make_context(tikv)
+        ctx.client.errors["update TiKV"] = Conflict("changed", code=409)
+        with pytest.raises(Conflict):
+            await finalizer.add(ctx)
+
 
 class TestRemove:
     async def test_nothing_left_and_no_finalizer(self) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller_runtime.client import Conflict
+from controller_runtime.client import Conflict, ServiceUnavailable
 from controller_runtime.task import Status
 from helpers.tikv_fakes import FakePD, condition, make_context, make_store, make_tikv, summary, with_condition
 from tikv_operator.api import TiKV
@@ -39,7 +39,12 @@ class TestOfflineStore:
 
     @pytest.mark.parametrize(
         ("wanted", "state", "evict"),
-        [(True, "Serving", True), (True, "Removing", True), (True, "Removed", False), (False, "Serving", False)],
+        [
+            pytest.param(True, "Serving", True, id="offline, Serving"),
+            pytest.param(True, "Removing", True, id="offline, Removing"),
+            pytest.param(True, "Removed", False, id="offline, Removed"),
+            pytest.param(False, "Serving", False, id="not offline"),
+        ],
     )
     async def test_leaders_are_not_wanted_on_a_store_that_goes(self, wanted: bool, state: str, evict: bool) -> None:
         store = make_store(node_state=state)
@@ -67,8 +72,8 @@ class TestOfflineStore:
 
 
 class TestLeadersAreEvictedFirst:
-    async def result(self, tikv: TiKV, **settings: float) -> tuple[Status, float, bool]:
-        store = make_store(leader_count=3)
+    async def result(self, tikv: TiKV, leaders: int = 3, **settings: float) -> tuple[Status, float, bool]:
+        store = make_store(leader_count=leaders)
         pd = FakePD(store)
         ctx = make_context(tikv, pd=pd, store=store, **settings)
         result = await offline.offline_store(ctx)
@@ -108,6 +113,24 @@ class TestLeadersAreEvictedFirst:
     async def test_a_condition_of_the_time_before_the_store_decides_nothing(self) -> None:
         tikv = with_condition(make_tikv(offline=True), "LeadersEvicted", True, "StoreNotExist")
         assert await self.result(tikv) == (Status.WAIT, 0.0, False)
+
+    @pytest.mark.parametrize(
+        ("condition", "removes"),
+        [
+            pytest.param(None, False, id="no condition"),
+            pytest.param((True, "Evicted", 1), True, id="evicted"),
+            pytest.param((False, "NotEvicted", 36000), False, id="not begun"),
+            pytest.param((False, "Evicting", 301), True, id="begun too long ago"),
+            pytest.param((False, "Evicting", 299), False, id="under way"),
+        ],
+    )
+    async def test_what_the_condition_must_say(self, condition: tuple[bool, str, float] | None, removes: bool) -> None:
+        tikv = make_tikv(offline=True)
+        if condition is not None:
+            status, reason, age = condition
+            with_condition(tikv, "LeadersEvicted", status, reason, age=age)
+        leaders = 0 if condition is not None and condition[0] else 3
+        assert (await self.result(tikv, leaders))[2] is removes
 
 
 class TestPDSaysNo:
@@ -158,3 +181,10 @@ class TestDeleteOfflinedStore:
         ctx = make_context()
         ctx.client.remove(ctx.tikv)
         assert (await offline.delete_offlined(ctx)).status is Status.COMPLETE
+
+    @pytest.mark.parametrize("error", [ServiceUnavailable("later", code=503), Conflict("changed", code=409)])
+    async def test_an_error_of_the_api_server_fails_the_task(self, error: Exception) -> None:
+        ctx = make_context()
+        ctx.client.errors["delete TiKV"] = error
+        with pytest.raises(type(error)):
+            await offline.delete_offlined(ctx)

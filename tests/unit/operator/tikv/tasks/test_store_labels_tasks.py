@@ -64,7 +64,11 @@ class TestExclusive:
         await server_labels(ctx)
         assert ctx.pd.client.calls == [("set_store_labels", "4", SYNCED | {"$k/exclusive": "true"})]
 
-    @pytest.mark.parametrize("placement", [None, TiKVPlacement(), TiKVPlacement(exclusive=False)])
+    @pytest.mark.parametrize(
+        "placement",
+        [None, TiKVPlacement(), TiKVPlacement(exclusive=False)],
+        ids=["no placement", "an empty one", "exclusive false"],
+    )
     async def test_goes_when_it_is_not_wanted_any_more_and_the_others_are_set_in_the_same_run(
         self, placement: TiKVPlacement | None
     ) -> None:
@@ -124,14 +128,17 @@ class TestErrors:
 @pytest.mark.parametrize(
     ("keys", "found"),
     [
-        (("zone",), {"zone": "a"}),
-        (("topology.kubernetes.io/zone",), {"topology.kubernetes.io/zone": "a"}),
-        (("region",), {}),
-        ((), {}),
+        pytest.param(("region",), {"region": "r"}, id="region"),
+        pytest.param(("zone",), {"zone": "a"}, id="zone"),
+        pytest.param(("host",), {"host": "node-1"}, id="host"),
+        pytest.param(("topology.kubernetes.io/zone",), {"topology.kubernetes.io/zone": "a"}, id="a node's own name"),
+        pytest.param(("rack",), {"rack": "r1"}, id="another label"),
+        pytest.param(("unheard",), {}, id="a label that the node lacks"),
+        pytest.param((), {}, id="none"),
     ],
 )
 def test_pds_names_for_what_kubernetes_calls_differently(keys: tuple[str, ...], found: dict[str, str]) -> None:
-    assert labels_from_node(keys, ZONE) == found
+    assert labels_from_node(keys, ZONE | {"topology.kubernetes.io/region": "r"}) == found
 
 
 def test_a_label_that_has_pds_own_name_wins() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from controller_runtime.client import Conflict
+from controller_runtime.client import Conflict, ServiceUnavailable
 from controller_runtime.task import Status
 from helpers.tikv_fakes import REVISION, FakePD, make_context, make_pod, make_store, make_tikv, with_condition
 from tikv_operator.api import TiKV
@@ -75,6 +75,40 @@ class TestStatus:
         ctx = context(ready=True)
         ctx.client.errors["update_status TiKV"] = Conflict("changed", code=409)
         with pytest.raises(Conflict):
+            await status.sync(ctx)
+
+
+class TestCases:
+    """The table of TiDB Operator's own tests: the TiKV is of one revision, its pod of the one before."""
+
+    @pytest.mark.parametrize(
+        ("ready", "deleting", "evicting", "store_ready", "answer", "current"),
+        [
+            pytest.param(False, False, False, True, Status.RETRY, "old", id="not ready"),
+            pytest.param(True, False, False, True, Status.COMPLETE, "previous", id="ready"),
+            pytest.param(True, True, False, True, Status.RETRY, "previous", id="pod is being deleted"),
+            pytest.param(True, False, True, True, Status.COMPLETE, "previous", id="ready, leaders are being evicted"),
+            pytest.param(False, False, False, False, Status.WAIT, "old", id="not ready, nor is the store"),
+        ],
+    )
+    async def test_a_case(
+        self, ready: bool, deleting: bool, evicting: bool, store_ready: bool, answer: Status, current: str
+    ) -> None:
+        pod = old_pod()
+        if deleting:
+            pod.metadata.deletion_timestamp = "2026-01-01T00:00:00Z"
+        health = Health(store_ready=store_ready, recheck=3.0 if store_ready else None)
+        ctx = context(ready=ready, pod=pod, store=make_store(), health=health)
+        ctx.leaders_leaving = evicting
+        assert (await status.sync(ctx)).status is answer
+        stored = ctx.client.stored(TiKV, "basic-abc123").status
+        assert (stored.id, stored.state, stored.observed_generation) == ("4", "Serving", 3)
+        assert (stored.update_revision, stored.current_revision) == (REVISION, current)
+
+    async def test_writing_the_status_fails(self) -> None:
+        ctx = context(ready=True, pod=old_pod(), store=make_store())
+        ctx.client.errors["update_status TiKV"] = ServiceUnavailable("later", code=503)
+        with pytest.raises(ServiceUnavailable):
             await status.sync(ctx)
 
 

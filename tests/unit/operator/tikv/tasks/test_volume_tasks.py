@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from controller_runtime.api import ObjectMeta
 from controller_runtime.api.k8s import (
     PersistentVolume,
@@ -19,6 +21,13 @@ from tikv_operator.tikv.tasks.pvc import volume_claims
 from tikv_operator.tikv.tasks.state import Problem
 
 NAME = "data-basic-tikv-abc123"
+
+
+BEGUN = {
+    "spec.tidb.pingcap.com/revision": "1",
+    "spec.tidb.pingcap.com/storage-class": "gp2",
+    "spec.tidb.pingcap.com/storage-size": "30Gi",
+}
 
 
 class Cloud:
@@ -139,3 +148,25 @@ async def test_with_volume_attributes_classes_no_cloud_is_asked() -> None:
     ctx = context("30Gi", "gp3", cloud=cloud, feature_gates=[FeatureGate(name="VolumeAttributesClass")])
     await volume_claims(ctx)
     assert cloud.asked == []
+
+
+@pytest.mark.parametrize(
+    ("size", "done", "annotations", "granted", "status"),
+    [
+        pytest.param("10Gi", True, {}, "20Gi", Status.COMPLETE, id="cannot be modified"),
+        pytest.param("30Gi", True, {}, "20Gi", Status.RETRY, id="preparing: until the file system is resized"),
+        pytest.param("30Gi", True, BEGUN, "30Gi", Status.COMPLETE, id="modifying, and done"),
+        pytest.param("30Gi", False, BEGUN, "20Gi", Status.RETRY, id="modifying, and not done"),
+    ],
+)
+async def test_a_modification(size: str, done: bool, annotations: dict[str, str], granted: str, status: Status) -> None:
+    cloud = Cloud()
+    cloud.done = done
+    ctx = context(size, "gp2", cloud=cloud)
+    claim = stored(ctx)
+    claim.metadata.annotations |= annotations
+    claim.status = PersistentVolumeClaimStatus(phase="Bound", capacity={"storage": granted})
+    ctx.client.add(claim)
+    assert (await volume_claims(ctx)).status is status
+    refused = [Problem("VolumeShrinkRefused", f"volume claim {NAME} cannot shrink from 20Gi to 10Gi")]
+    assert ctx.problems == (refused if size == "10Gi" else [])

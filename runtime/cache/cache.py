@@ -379,6 +379,12 @@ class Cache:
         if informer is not None:
             informer.accept(raw)
 
+    def end(self, resource: Resource, key: ObjectKey, uid: str) -> None:
+        """Take over that a delete has ended the object with this uid, so that no read finds it; nothing for a kind not cached."""
+        informer = self._informers.get(resource)
+        if informer is not None:
+            informer.end(key, uid)
+
     def _readable(self, kind: Kind, namespace: str, *, whole: bool = False) -> Informer:
         informer = self.informer(kind)
         scope = namespace if informer.resource.namespaced else ""

@@ -21,8 +21,8 @@ class CacheEvent(msgspec.Struct, frozen=True, gc=False):
         new: the state after the change; None of a deleted object.
         old: the state before; None of an added object, the last known state of a deleted one.
         initial: the object was there when the handler came, or when the cache was filled.
-        final_state_unknown: the object was found to be gone when the collection was read again: `old` may miss its last
-            changes.
+        final_state_unknown: the object was found to be gone when the collection was read again, or a delete of this process
+            was answered so: `old` may miss its last changes.
 
     An object that was deleted and created again under the same name while nobody looked is one `updated` event whose `old`
     and `new` have different uids.

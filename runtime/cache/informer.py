@@ -19,7 +19,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, final
 
-from controller_runtime.api.resource import Resource
+from controller_runtime.api.resource import ObjectKey, Resource
 from controller_runtime.api.selectors import Selector
 from controller_runtime.cache.events import CacheEvent
 from controller_runtime.cache.handlers import Handler, Handlers, Registration
@@ -212,6 +212,11 @@ class Informer:
             # object is left for the watch to bring, which would never take back one that it doesn't select.
             self.deliver(self.store.accept(entry))
 
+    def end(self, key: ObjectKey, uid: str) -> None:
+        """Take over that a delete of this process was answered: the object with this uid is gone."""
+        if self.covers(key.namespace):
+            self.deliver(self.store.end(key, uid, asyncio.get_running_loop().time()))
+
     def deliver(self, event: CacheEvent | None) -> None:
         """Tell all handlers of a change that the store holds already."""
         if event is not None:
@@ -256,3 +261,8 @@ class _Feed:
 
     def advance(self, version: str) -> None:
         self._store.advance(version, self.namespace)
+
+    def bookmark(self, version: str) -> None:
+        self._store.advance(version, self.namespace)
+        for event in self._store.settle(asyncio.get_running_loop().time(), self.namespace):
+            self._informer.deliver(event)

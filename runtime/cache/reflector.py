@@ -105,6 +105,7 @@ class Sink(Protocol):
     def put(self, entry: Entry) -> None: ...
     def remove(self, entry: Entry) -> None: ...
     def advance(self, version: str) -> None: ...
+    def bookmark(self, version: str) -> None: ...
 
 
 @final
@@ -204,7 +205,8 @@ class Reflector:
         self._events += 1
         if self.phase is not Phase.STREAMING:
             self._in_order = True
-            self._move(version)
+            self.version = version
+            self._sink.bookmark(version)
         elif initial_events_end:
             entries, self._initial = list(self._initial.values()), {}
             rewound = self._refused and (compare_versions(version, self.version) or 0) < 0

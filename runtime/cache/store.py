@@ -7,6 +7,8 @@ No object goes back in time, whoever brings the news: the watch, a list, or a cl
 - An object that is absent, while the watch has already reported everything up to a version, was gone at that version: an
   older state of it does not come back.
 - A list says nothing about an object that is newer than the list.
+- An object that a delete of ours has ended is gone before the watch tells so, and no state of it comes back (see
+  `controller_runtime.cache.endings`). What comes under its name with another uid is another object.
 
 Versions are compared as numbers. If a server's are none, the word of the watch and of lists counts as it comes, and what
 a client wrote is left for the watch to bring.
@@ -19,6 +21,7 @@ from typing import final
 
 from controller_runtime.api.resource import ObjectKey
 from controller_runtime.api.selectors import Selector
+from controller_runtime.cache.endings import Endings
 from controller_runtime.cache.events import CacheEvent
 from controller_runtime.cache.index import Index, IndexFunction
 from controller_runtime.cache.meta import Entry
@@ -45,12 +48,13 @@ class Store:
         indexes: functions by the names of their indexes.
     """
 
-    __slots__ = ("_entries", "_indexes", "_progress", "ignored")
+    __slots__ = ("_endings", "_entries", "_indexes", "_progress", "ignored")
 
     def __init__(self, indexes: Mapping[str, IndexFunction] | None = None) -> None:
         self._entries: dict[ObjectKey, Entry] = {}
         self._indexes: dict[str, Index] = {NAMESPACE: Index(_namespace)}
         self._progress: dict[str, str] = {}
+        self._endings = Endings()
         self.ignored = 0
         """How often something brought no news, or old news."""
         for name, function in (indexes or {}).items():
@@ -146,6 +150,8 @@ class Store:
             final: the watch selects nothing, so the object is gone and not merely unselected: no state of it that a write
                 returned can be newer, whatever its version says.
         """
+        if self._endings.by_uid:
+            self._endings.told(entry.meta.uid, final=final)
         old = self._entries.get(entry.key)
         # The final state of an earlier incarnation says nothing about this one.
         same = old is not None and old.meta.uid == entry.meta.uid
@@ -158,6 +164,16 @@ class Store:
         """Remove an object whose newest state, `entry`, is not selected any more."""
         return self._remove(entry, self._entries.get(entry.key))
 
+    def end(self, key: ObjectKey, uid: str, now: float) -> CacheEvent | None:
+        """Take over that a delete of ours, answered at `now` (the loop's time), has ended the object with this uid."""
+        old = self._entries.get(key)
+        last = old if old is not None and old.meta.uid == uid else None
+        self._endings.note(uid, key.namespace, last.meta.resource_version if last is not None else "", now)
+        if last is None:
+            return None
+        self._discard(key)
+        return CacheEvent("deleted", key, None, last, final_state_unknown=True)
+
     def replace(
         self, entries: Sequence[Entry], version: str, scope: str = "", *, initial: bool = False, rewound: bool = False
     ) -> list[CacheEvent]:
@@ -169,6 +185,10 @@ class Store:
                 the versions say.
         """
         progress = self._progress.get(scope)
+        if rewound:
+            self._endings.forget(scope)
+        elif self._endings.by_uid:
+            self._endings.listed({entry.meta.uid for entry in entries}, version, scope)
         outdated = not rewound and progress is not None and _order(version, progress) < 0
         listed = {entry.key for entry in entries}
         known = self._indexes[NAMESPACE].keys(scope) if scope else self._entries
@@ -193,6 +213,13 @@ class Store:
         if progress is None or _order(version, progress) >= 0:
             self._progress[scope] = version
 
+    def settle(self, now: float, scope: str = "") -> list[CacheEvent]:
+        """Note that the watch of `scope` says at `now` (the loop's time) that it has reported everything."""
+        if not self._endings.by_uid:
+            return []
+        there_after_all = [self._offer(entry, None, trusted=True) for entry in self._endings.settle(scope, now)]
+        return [event for event in there_after_all if event is not None]
+
     def _offer(
         self, entry: Entry, progress: str | None, *, trusted: bool, rewound: bool = False, initial: bool = False
     ) -> CacheEvent | None:
@@ -209,6 +236,9 @@ class Store:
             if (not trusted if order is None else order <= 0) and not (rewound and order != 0):
                 self.ignored += 1
                 return None
+        if self._endings.by_uid and self._endings.withhold(entry):
+            self.ignored += 1
+            return None
         self._entries[entry.key] = entry
         for index in self._indexes.values():
             index.put(entry)

@@ -3,7 +3,8 @@
 Guarantees:
 
 - A read costs no request and no waiting; a kind that nobody declared raises `NotCached` instead of starting a watch.
-- Read your own writes: what a write returned is in the cache before the write returns.
+- Read your own writes: what a write returned is in the cache before the write returns, and an object that a delete has ended
+  at once is in it no more. Of `delete_all_of` the watch tells.
 - `apply` sends a request only if it could change something (see `controller_runtime.client.applied`).
 
 Concurrency: may be shared by any number of tasks of one event loop.
@@ -19,6 +20,7 @@ from controller_runtime.api.meta import Object, encode, source_of
 from controller_runtime.api.resource import ObjectKey, Resource
 from controller_runtime.api.selectors import Selector
 from controller_runtime.client.applied import AppliedMemory, CachedState
+from controller_runtime.client.deletion import ended_uid
 from controller_runtime.client.interface import FieldValidation, Kind, Preconditions, Propagation, WatchEvent
 from controller_runtime.client.live import LiveClient
 from controller_runtime.client.objects import Untyped, apply_body, as_object, key_of, missing, resource_of
@@ -48,6 +50,10 @@ class SharedCache(Protocol):
 
     def accept(self, resource: Resource, raw: bytes) -> None:
         """Take over what a write returned; of a kind that is not cached, do nothing."""
+        ...
+
+    def end(self, resource: Resource, key: ObjectKey, uid: str) -> None:
+        """Take over that a delete has ended the object with this uid; of a kind that is not cached, do nothing."""
         ...
 
     def caches(self, resource: Resource, namespace: str) -> bool:
@@ -193,8 +199,14 @@ class CachedClient:
     ) -> None:
         resource = resource_of(kind)
         self._applied.forget(resource, key)
-        # An object that finalizers or a grace period keep alive comes back with its deletionTimestamp.
-        self._take_over(resource, await self._live.delete_raw(kind, key, grace_period, preconditions, propagation))
+        answer = await self._live.delete_raw(kind, key, grace_period, preconditions, propagation)
+        if self._live.dry_run:
+            return
+        uid = ended_uid(resource, answer)
+        if uid is not None:
+            self._cache.end(resource, key, uid)
+        else:
+            self._cache.accept(resource, answer)  # what finalizers or a grace period keep has a deletionTimestamp now
 
     async def delete_all_of(
         self,
@@ -205,7 +217,7 @@ class CachedClient:
         grace_period: int | None = None,
         propagation: Propagation | None = None,
     ) -> None:
-        # The watch brings what it did: the answer names the objects, not which of them are gone for good.
+        # The watch brings what it did: the answer has the objects as they were found, not what has become of each.
         await self._live.delete_all_of(
             kind, namespace=namespace, labels=labels, grace_period=grace_period, propagation=propagation
         )

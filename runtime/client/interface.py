@@ -181,6 +181,9 @@ class Writer(Protocol):
     ) -> None:
         """Ask the server to delete an object; finalizers and the grace period (seconds) may delay the end.
 
+        Of a cached client, the next read finds the object with its deletionTimestamp, or, if the server answered that it is
+        gone, not at all.
+
         Raises:
             NotFound: there is none of that name.
             Conflict: a precondition does not hold.

@@ -246,7 +246,7 @@ class LiveClient:
         preconditions: Preconditions | None = None,
         propagation: Propagation | None = None,
     ) -> bytes:
-        """Like `delete`; returns the server's answer: the object as it is now if it is still there, else a Status."""
+        """Like `delete`; returns the server's answer (see `controller_runtime.client.deletion`)."""
         body = self._options.delete_body(grace_period, preconditions, propagation)
         return await self._object("DELETE", resource_of(kind), key, body=body, content_type=_JSON)
 

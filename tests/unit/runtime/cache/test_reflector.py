@@ -78,6 +78,9 @@ class Recorder:
     def advance(self, version: str) -> None:
         self.calls.append(f"advance {version}")
 
+    def bookmark(self, version: str) -> None:
+        self.calls.append(f"bookmark {version}")
+
 
 class Machine:
     """A reflector with a hand-driven clock."""
@@ -407,7 +410,7 @@ def test_bookmarks_move_the_version() -> None:
     machine.open("10")
     machine.sink.calls.clear()
     machine.reflector.bookmark("77", initial_events_end=False)
-    assert machine.sink.calls == ["advance 77"]
+    assert machine.sink.calls == ["bookmark 77"]
     assert brief(machine.reflector.ended()) == "watch rv=77"
 
 

@@ -8,9 +8,13 @@ import pytest
 
 from controller_runtime.api.resource import ObjectKey
 from controller_runtime.api.selectors import parse_selector, selector
+from controller_runtime.cache.endings import PATIENCE
 from controller_runtime.cache.events import CacheEvent
 from controller_runtime.cache.meta import Entry, Meta
 from controller_runtime.cache.store import Store
+
+KEY = ObjectKey("ns", "a")
+NOW = 1000.0
 
 
 def entry(
@@ -132,6 +136,140 @@ def test_an_object_that_comes_back_into_the_selection_is_added_again(store: Stor
     store.remove(entry("a", 61))
     store.advance("61")
     assert brief(store.put(entry("a", 62))) == "added a ->62"
+
+
+# Objects that a delete of ours has ended
+
+
+def test_an_object_that_our_delete_has_ended_is_gone_before_the_watch_tells_so(store: Store) -> None:
+    event = store.end(KEY, "uid-a", NOW)
+    assert brief(event) == "unknown deleted a 10>-"
+    assert store.get(KEY) is None
+    assert store.entries(namespace="ns") == []
+
+
+def test_its_end_is_told_once(store: Store) -> None:
+    store.end(KEY, "uid-a", NOW)
+    assert store.remove(entry("a", 60), final=True) is None
+    assert store.end(KEY, "uid-a", NOW) is None
+
+
+def test_no_state_of_it_comes_back_whoever_brings_it(store: Store) -> None:
+    store.end(KEY, "uid-a", NOW)
+    assert store.put(entry("a", 55)) is None
+    store.advance("55")
+    assert store.accept(entry("a", 56)) is None
+    assert store.replace([entry("a", 55)], "57") == []
+    assert store.put(entry("a", 58)) is None
+    assert len(store) == 0
+    assert store.ignored == 4
+
+
+def test_nor_of_one_that_the_cache_had_not_seen_yet(store: Store) -> None:
+    assert store.end(ObjectKey("ns", "b"), "uid-b", NOW) is None
+    assert store.put(entry("b", 51)) is None
+    assert store.remove(entry("b", 52), final=True) is None
+    assert len(store) == 1
+
+
+def test_another_object_of_its_name_is_taken_over_whoever_brings_it_first(store: Store) -> None:
+    store.end(KEY, "uid-a", NOW)
+    assert brief(store.accept(entry("a", 60, uid="next"))) == "added a ->60"
+    assert store.put(entry("a", 55)) is None
+    assert store.remove(entry("a", 58), final=True) is None
+    assert store.put(entry("a", 60, uid="next")) is None
+    assert brief(store.put(entry("a", 61, uid="next"))) == "updated a 60>61"
+    store.end(KEY, "next", NOW)
+    assert brief(store.put(entry("a", 70, uid="third"))) == "added a ->70"
+
+
+def test_each_of_several_ends_under_one_name_is_remembered(store: Store) -> None:
+    store.end(KEY, "uid-a", NOW)
+    store.accept(entry("a", 60, uid="next"))
+    store.end(KEY, "next", NOW)
+    assert store.put(entry("a", 55)) is None
+    assert store.remove(entry("a", 58), final=True) is None
+    assert store.put(entry("a", 60, uid="next")) is None
+    assert store.put(entry("a", 61, uid="next")) is None
+    assert len(store) == 0
+
+
+def test_the_end_of_another_object_of_its_name_is_none_of_it(store: Store) -> None:
+    assert store.end(KEY, "other", NOW) is None
+    assert names(store.entries()) == ["ns/a"]
+    assert brief(store.put(entry("a", 60))) == "updated a 10>60"
+
+
+def test_an_end_that_the_watch_told_before_the_answer_came_changes_nothing_more(store: Store) -> None:
+    store.remove(entry("a", 60), final=True)
+    store.advance("60")
+    assert store.end(KEY, "uid-a", NOW) is None
+    assert brief(store.put(entry("a", 61, uid="next"))) == "added a ->61"
+    assert store.settle(NOW + PATIENCE) == []
+    assert names(store.entries()) == ["ns/a"]
+
+
+def test_what_has_left_the_selection_and_come_back_before_its_end_stays_away(store: Store) -> None:
+    store.end(KEY, "uid-a", NOW)
+    assert store.remove(entry("a", 55)) is None
+    assert store.put(entry("a", 56)) is None
+    assert store.remove(entry("a", 57)) is None
+    assert store.settle(NOW + PATIENCE) == []
+    assert len(store) == 0
+
+
+def test_a_list_that_lacks_an_object_whose_versions_are_unknown_may_be_from_before_it(store: Store) -> None:
+    store.end(ObjectKey("ns", "b"), "uid-b", NOW)
+    store.replace([], "60")
+    assert store.put(entry("b", 61)) is None
+
+
+def test_an_object_that_is_there_after_all_comes_back_in_its_last_state_when_the_watch_is_complete_without_its_end(
+    store: Store,
+) -> None:
+    """The server was restored from a backup, with its versions moved on: nothing else tells."""
+    store.end(KEY, "uid-a", NOW)
+    store.replace([entry("a", 8)], "1000")
+    store.put(entry("a", 1001))
+    store.advance("1001")
+    assert briefs(store.settle(NOW + PATIENCE)) == ["added a ->1001"]
+    assert brief(store.put(entry("a", 1002))) == "updated a 1001>1002"
+
+
+def test_a_server_that_was_set_back_may_have_again_what_was_ended(store: Store) -> None:
+    store.put(entry("b", 60))
+    store.advance("60")
+    store.end(KEY, "uid-a", NOW)
+    events = store.replace([entry("a", 5)], "7", rewound=True)
+    assert briefs(events) == ["unknown deleted b 60>-", "added a ->5"]
+    assert brief(store.put(entry("a", 8))) == "updated a 5>8"
+
+
+def test_a_list_of_one_namespace_says_nothing_about_ends_in_another() -> None:
+    store = Store()
+    for namespace in ("one", "two"):
+        store.replace([entry("a", 1, namespace=namespace, uid=namespace)], "5", namespace)
+        store.end(ObjectKey(namespace, "a"), namespace, NOW)
+    assert store.replace([], "6", "one") == []
+    assert store.settle(NOW + PATIENCE, "one") == []
+    assert store.put(entry("a", 7, namespace="two", uid="two"), "two") is None
+
+
+def test_an_index_loses_what_our_delete_has_ended() -> None:
+    store = Store({"app": lambda entry: [entry.meta.labels["app"]]})
+    store.replace([entry("a", 1, labels={"app": "web"}), entry("b", 2, labels={"app": "web"})], "9")
+    store.end(KEY, "uid-a", NOW)
+    assert names(store.entries(index=("app", "web"))) == ["ns/b"]
+    store.put(entry("a", 10, labels={"app": "db"}))
+    assert store.index("app").values() == ["web"]
+
+
+def test_without_comparable_versions_an_end_counts_the_same() -> None:
+    store = Store()
+    store.replace([entry("a", "x1")], "x9")
+    assert brief(store.end(KEY, "uid-a", NOW)) == "unknown deleted a x1>-"
+    assert store.put(entry("a", "x2")) is None
+    assert brief(store.put(entry("a", "x4", uid="next"))) == "added a ->x4"
 
 
 # Lists

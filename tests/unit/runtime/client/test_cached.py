@@ -16,9 +16,11 @@ from controller_runtime.api.resource import ObjectKey
 from controller_runtime.client import (
     CachedClient,
     ClientMetrics,
+    Conflict,
     LiveClient,
     NotCached,
     NotFound,
+    Preconditions,
     TransportError,
     merge_patch,
 )
@@ -141,22 +143,6 @@ async def test_an_update_that_changes_nothing_is_no_request() -> None:
         assert made.sent == []
 
 
-async def test_a_deletion_that_waits_for_finalizers_is_seen_at_once() -> None:
-    async with world(config_map("a", 3)) as (made, _):
-        terminating = config_map("a", 11)
-        terminating["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x"]}
-        made.api.then(ok(terminating))
-        await made.client.delete(ConfigMap, KEY)
-        assert (await made.client.get(ConfigMap, KEY)).metadata.deletion_timestamp is not None
-
-
-async def test_the_answer_to_a_deletion_that_is_only_a_status_changes_nothing() -> None:
-    async with world(config_map("a", 3)) as (made, _):
-        made.api.then(ok({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}))
-        await made.client.delete(ConfigMap, KEY)
-        assert await made.client.find(ConfigMap, KEY) is not None
-
-
 async def test_the_object_of_a_subresource_is_not_taken_for_the_object() -> None:
     async with world(config_map("a", 3, x="1")) as (made, _):
         made.api.then(ok({"kind": "ConfigMap", "metadata": {"name": "a", "namespace": "ns", "resourceVersion": "11"}}))
@@ -171,6 +157,134 @@ async def test_a_write_of_a_kind_that_is_not_cached_works() -> None:
         for _ in range(2):
             await made.client.apply(Secret(metadata=ObjectMeta(name="a", namespace="ns")))
         assert made.sent == ["PATCH /api/v1/namespaces/ns/secrets/a"] * 2
+
+
+# Deletes
+
+
+def gone(uid: str = "uid-a", *, verdict: str = "Success") -> Reply:
+    details = {"name": "a", "kind": "configmaps", **({"uid": uid} if uid else {})}
+    return ok({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": verdict, "details": details})
+
+
+def terminating(version: int, **metadata: Any) -> dict[str, Any]:
+    obj = config_map("a", version)
+    obj["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", **metadata}
+    return obj
+
+
+async def test_a_deletion_that_waits_for_finalizers_is_seen_at_once() -> None:
+    async with world(config_map("a", 3)) as (made, _):
+        made.api.then(ok(terminating(11, finalizers=["x"])))
+        await made.client.delete(ConfigMap, KEY)
+        assert (await made.client.get(ConfigMap, KEY)).metadata.deletion_timestamp is not None
+        assert made.seen.take() == ["updated a@11"]
+
+
+async def test_what_a_delete_has_ended_is_not_found_when_it_returns_and_its_end_is_told_once() -> None:
+    async with world(config_map("a", 3), config_map("b", 4)) as (made, stream):
+        made.api.then(gone())
+        await made.client.delete(ConfigMap, KEY)
+        assert await made.client.find(ConfigMap, KEY) is None
+        assert [obj.metadata.name for obj in await made.client.list(ConfigMap)] == ["b"]
+        assert made.seen.take() == ["unknown deleted a@3"]
+        stream.send(event("MODIFIED", config_map("a", 11)), event("DELETED", config_map("a", 12)))
+        await settle()
+        assert await made.client.find(ConfigMap, KEY) is None
+        assert made.seen.take() == []
+
+
+async def test_so_is_what_a_delete_answers_with_its_last_state() -> None:
+    """As Services and ServiceAccounts are: with a version that is newer than all others of it."""
+    async with world(config_map("a", 3)) as (made, stream):
+        made.api.then(ok(config_map("a", 12)))
+        await made.client.delete(ConfigMap, KEY)
+        assert await made.client.find(ConfigMap, KEY) is None
+        stream.send(event("DELETED", config_map("a", 12)))
+        await settle()
+        assert made.seen.take() == ["unknown deleted a@3"]
+
+
+async def test_an_end_that_the_watch_tells_before_the_answer_is_told_once() -> None:
+    async with world(config_map("a", 3)) as (made, stream):
+        made.api.then(gone(), ok(config_map("a", 13, uid="next")))
+        stream.send(event("DELETED", config_map("a", 12)))
+        await settle()
+        await made.client.delete(ConfigMap, KEY)
+        await made.client.apply(wanted())
+        assert made.seen.take() == ["deleted a@12", "added a@13"]
+
+
+async def test_its_successor_is_taken_over_before_the_watch_has_told_the_end() -> None:
+    async with world(config_map("a", 3)) as (made, stream):
+        made.api.then(gone(), Reply(201, config_map("a", 13, uid="next")))
+        await made.client.delete(ConfigMap, KEY)
+        await made.client.create(wanted())
+        assert (await made.client.get(ConfigMap, KEY)).metadata.uid == "next"
+        stream.send(event("MODIFIED", config_map("a", 11)), event("DELETED", config_map("a", 12)))
+        stream.send(event("ADDED", config_map("a", 13, uid="next")))
+        await settle()
+        assert made.seen.take() == ["unknown deleted a@3", "added a@13"]
+
+
+async def test_the_end_of_an_object_leaves_another_one_of_its_name_alone() -> None:
+    async with world(config_map("a", 3, uid="next")) as (made, _):
+        made.api.then(gone())
+        await made.client.delete(ConfigMap, KEY)
+        assert (await made.client.get(ConfigMap, KEY)).metadata.uid == "next"
+        assert made.seen.take() == []
+
+
+@pytest.mark.parametrize("answer", [gone(""), gone(verdict="Failure"), ok({"kind": "Status"}), Reply(200, None)])
+async def test_an_answer_that_does_not_say_what_is_gone_changes_nothing(answer: Reply) -> None:
+    async with world(config_map("a", 3)) as (made, _):
+        made.api.then(answer)
+        await made.client.delete(ConfigMap, KEY)
+        assert await made.client.find(ConfigMap, KEY) is not None
+        assert made.seen.take() == []
+
+
+@pytest.mark.parametrize("answer", [gone(), ok(config_map("a", 3)), ok(terminating(3))])
+async def test_a_delete_that_is_only_tried_changes_nothing(answer: Reply) -> None:
+    async with world(config_map("a", 3)) as (made, _):
+        made.api.then(answer)
+        await made.client.with_options(dry_run=True).delete(ConfigMap, KEY)
+        assert (await made.client.get(ConfigMap, KEY)).metadata.deletion_timestamp is None
+        assert made.seen.take() == []
+
+
+async def test_a_delete_that_is_refused_changes_nothing() -> None:
+    async with world(config_map("a", 3)) as (made, _):
+        made.api.then(status(409, "Conflict", "the UID in the precondition does not match"))
+        with pytest.raises(Conflict):
+            await made.client.delete(ConfigMap, KEY, preconditions=Preconditions(uid="other"))
+        assert await made.client.find(ConfigMap, KEY) is not None
+
+
+async def test_of_a_collection_that_is_deleted_the_watch_tells() -> None:
+    async with world(config_map("a", 3)) as (made, stream):
+        made.api.then(ok({"kind": "ConfigMapList", "metadata": {}, "items": [config_map("a", 3)]}))
+        await made.client.delete_all_of(ConfigMap, namespace="ns")
+        assert await made.client.find(ConfigMap, KEY) is not None
+        stream.send(event("DELETED", config_map("a", 12)))
+        await settle()
+        assert made.seen.take() == ["deleted a@12"]
+
+
+async def test_the_end_of_an_object_of_a_kind_that_is_not_cached_is_no_news() -> None:
+    async with world(config_map("a", 3)) as (made, _):
+        made.api.then(gone())
+        await made.client.delete(Secret, KEY)
+        assert made.names() == ["a@3"]
+
+
+async def test_what_was_ended_is_applied_again_if_it_is_wanted_again() -> None:
+    async with world(config_map("a", 3)) as (made, _):
+        made.api.then(ok(config_map("a", 3)), gone(), ok(config_map("a", 13, uid="next")))
+        await made.client.apply(wanted())
+        await made.client.delete(ConfigMap, KEY)
+        assert (await made.client.apply(wanted())).metadata.uid == "next"
+        assert len(made.sent) == 3
 
 
 # Apply

@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from controller_runtime import Manager
-from controller_runtime.api import encode
-from controller_runtime.api.k8s import ConfigMap, Event, Pod
+from controller_runtime.api import ObjectKey, encode
+from controller_runtime.api.k8s import ConfigMap, Event, PersistentVolumeClaim, Pod
 from controller_runtime.cache import CacheEvent, Entry
 from controller_runtime.cache.meta import EntryDecoder
 from controller_runtime.client import Request, Response, merge_patch
@@ -19,10 +21,12 @@ from helpers.whole_system import System, whole_system
 from tikv_operator.api import (
     Cluster,
     ClusterStatus,
+    SuspendAction,
     TiKV,
     TiKVGroup,
 )
 from tikv_operator.app import FIELD_MANAGER, PDAccess, assemble
+from tikv_operator.common import names
 from tikv_operator.common.instances import is_group_healthy_and_up_to_date
 from tikv_operator.common.settings import Settings
 from tikv_operator.demo.manifests import load
@@ -31,25 +35,25 @@ from tikv_operator.tikv.controller import cluster_changed
 
 
 class TestWhichChangesOfAClusterMatter:
-    def changed(self, **after: Any) -> bool:
+    @pytest.mark.parametrize(
+        ("part", "after", "matters"),
+        [
+            pytest.param("status", {"pd": "http://other:2379"}, True, id="status.pd"),
+            pytest.param("status", {"id": "1"}, True, id="status.id"),
+            pytest.param("spec", {"suspend_action": SuspendAction(suspend_compute=True)}, True, id="suspendAction"),
+            pytest.param("spec", {"paused": True}, True, id="paused"),
+            pytest.param("spec", {"upgrade_policy": "NoConstraints"}, True, id="any other part of the spec"),
+            pytest.param("metadata", {"deletion_timestamp": "2026-01-01T00:00:00Z"}, True, id="its deletion"),
+            pytest.param("metadata", {"labels": {"a": "b"}}, False, id="its labels"),
+            pytest.param("status", {"observed_generation": 7, "conditions": []}, False, id="counts and conditions"),
+        ],
+    )
+    def test_a_change(self, part: str, after: dict[str, Any], matters: bool) -> None:
         before, cluster = make_cluster(), make_cluster()
         for name, value in after.items():
-            target = cluster.metadata if name in ("generation", "deletion_timestamp") else cluster.status
-            setattr(target, name, value)
-        return cluster_changed(event(before, cluster))
-
-    def test_its_spec(self) -> None:
-        assert self.changed(generation=2)
-
-    def test_its_deletion(self) -> None:
-        assert self.changed(deletion_timestamp="2026-01-01T00:00:00Z")
-
-    def test_pds_url_and_the_clusters_id(self) -> None:
-        assert self.changed(pd="http://other:2379")
-        assert self.changed(id="1")
-
-    def test_its_counts_and_conditions_do_not(self) -> None:
-        assert not self.changed(observed_generation=7, conditions=[])
+            setattr(getattr(cluster, part), name, value)
+        cluster.metadata.generation += part == "spec"  # as the API server does
+        assert cluster_changed(event(before, cluster)) is matters
 
     def test_its_coming_and_going(self) -> None:
         assert cluster_changed(event(None, make_cluster()))
@@ -140,6 +144,35 @@ async def sample(**settings: Any) -> AsyncIterator[Sample]:
 
 async def events_of(user: Any, reason: str) -> list[Event]:
     return [found for found in await user.list(Event) if found.reason == reason]
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        pytest.param(Pod, {"metadata": {"annotations": {"prometheus.io/path": "/mine"}}}, id="Pod"),
+        pytest.param(ConfigMap, {"data": {"config.toml": "mine"}}, id="ConfigMap"),
+        pytest.param(
+            PersistentVolumeClaim,
+            {"metadata": {"labels": {"app.kubernetes.io/name": "mine"}}},
+            id="PersistentVolumeClaim",
+        ),
+    ],
+)
+async def test_what_a_tikv_owns_is_put_right_at_once(kind: type[Any], change: dict[str, Any]) -> None:
+    async with sample() as found:
+        tikv = (await found.tikvs())[0]
+        name = names.pod_name(tikv.metadata.name, "tikv")
+        key = ObjectKey(tikv.metadata.namespace, f"data-{name}" if kind is PersistentVolumeClaim else name)
+        before = mine(await found.user.get(kind, key))
+        changed = mine(await found.user.patch(kind, key, merge_patch(change)))
+        assert changed != before
+        await asyncio.sleep(1)
+        assert mine(await found.user.get(kind, key)) == before
+
+
+def mine(obj: Any) -> tuple[Any, ...]:
+    """Return what the operator says in an object, beside its spec."""
+    return obj.metadata.labels, obj.metadata.annotations, getattr(obj, "data", None)
 
 
 class TestOnAWholeSystem:

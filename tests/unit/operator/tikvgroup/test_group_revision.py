@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from controller_runtime.api import format_time
 from controller_runtime.api.k8s import ControllerRevision
 from controller_runtime.client import Forbidden
 from helpers.group_fakes import FakeCluster, names
 from helpers.group_instances import make_tikv
-from helpers.group_world import group_context, make_cluster, make_group, of_group
-from tikv_operator.api import TiKVGroup
+from helpers.group_world import group_context, make_cluster, make_group, make_pd_group, of_group
+from tikv_operator.api import PDTemplate, TiKVGroup
 from tikv_operator.common.revision import revision_data, revision_hash
 from tikv_operator.group.build import controller_revision
 from tikv_operator.group.tasks import revision
 from tikv_operator.group.tasks.state import AnyGroup, Revisions
+from tikv_operator.pdgroup.component import PD_GROUP
 from tikv_operator.tikvgroup.component import TIKV_GROUP
 
 
@@ -105,6 +108,72 @@ async def test_a_name_that_other_data_has_taken_is_passed_over(taken: int) -> No
     assert found.collision_count == taken
     made = world.one(ControllerRevision, own_name(group, taken))
     assert made.metadata.labels["controller.kubernetes.io/hash"] == revision_hash(revision_data(ctx.group))
+
+
+@pytest.mark.parametrize(
+    ("taken", "expected"),
+    [
+        pytest.param(0, "aaa-pd-68cf8745d6", id="free"),
+        pytest.param(1, "aaa-pd-68cf8745d7", id="taken"),
+        pytest.param(2, "aaa-pd-68cf8745d4", id="the next one, too"),
+    ],
+)
+async def test_the_names_of_a_group_with_an_empty_template_are_tidb_operators(taken: int, expected: str) -> None:
+    group = make_pd_group("aaa")
+    group.spec.template = msgspec.convert({"spec": {"version": "", "volumes": []}}, PDTemplate)
+    group.spec.template.spec.volumes = None  # type: ignore[assignment]
+    world = FakeCluster()
+    for name in ("aaa-pd-68cf8745d6", "aaa-pd-68cf8745d7")[:taken]:
+        stranger = make_pd_group("aaa")
+        stranger.metadata.uid = "another"
+        world.add(
+            controller_revision(PD_GROUP, stranger, name=name, data=b'{"spec":{}}', digest="x", revision=1),
+        )
+    ctx: Any = group_context(world, component=PD_GROUP, key=group.key)
+    ctx.found = group
+    await revision.choose(ctx)
+    assert ctx.revisions is not None
+    assert (ctx.revisions.update.revision, ctx.revisions.current) == (expected, expected)
+    assert ctx.revisions.collision_count == taken
+
+
+@pytest.mark.parametrize(
+    ("rank", "chosen"),
+    [
+        pytest.param({"a": (2, 0), "b": (1, 60)}, "a", id="by number"),
+        pytest.param({"a": (1, 60), "b": (1, 0)}, "a", id="then by age"),
+        pytest.param({"a": (1, 0), "b": (1, 0)}, "b", id="then by name"),
+    ],
+)
+async def test_of_revisions_with_equal_data_the_newest_counts(rank: dict[str, tuple[int, int]], chosen: str) -> None:
+    world, group = FakeCluster(), make_group()
+    for name, (number, age) in rank.items():
+        found = revision_of(group, f"basic-tikv-{name}", number)
+        found.metadata.creation_timestamp = format_time(1_800_000_000.0 + age)
+        world.add(found)
+    _, revisions = await choose(world, group)
+    assert revisions.update.revision == f"basic-tikv-{chosen}"
+    assert world.writes == []
+
+
+@pytest.mark.parametrize(
+    ("owner", "counts"),
+    [
+        pytest.param("uid-basic", True, id="the group's own"),
+        pytest.param(None, True, id="nobody's"),
+        pytest.param("another", False, id="another's"),
+    ],
+)
+async def test_whose_revisions_count(owner: str | None, counts: bool) -> None:
+    world, group = FakeCluster(), make_group()
+    found = revision_of(group, "basic-tikv-x")
+    if owner is None:
+        found.metadata.owner_references = []
+    else:
+        found.metadata.owner_references[0].uid = owner
+    world.add(found)
+    _, revisions = await choose(world, group)
+    assert revisions.update.revision == ("basic-tikv-x" if counts else own_name(group))
 
 
 async def test_a_name_that_equal_data_has_taken_is_used_as_it_is() -> None:

@@ -176,16 +176,21 @@ async def test_suspended_means_under_the_clusters_current_generation(
 @pytest.mark.parametrize(
     ("instances", "replicas", "expected"),
     [
-        # instances: revision of each; expected: replicas, ready, updated, current, update and current revision
+        # instances: revision of each, with a ? if it isn't ready
+        # expected: replicas, ready, updated, current, update and current revision
         pytest.param([], 1, (0, 0, 0, 0, NEW, OLD), id="0 of 1"),
         pytest.param([], 0, (0, 0, 0, 0, NEW, NEW), id="0 of 0"),
         pytest.param([NEW, NEW], 1, (2, 2, 2, 0, NEW, OLD), id="2 updated of 1"),
         pytest.param([NEW, NEW], 2, (2, 2, 2, 2, NEW, NEW), id="2 updated of 2"),
         pytest.param([NEW, OLD], 2, (2, 2, 1, 1, NEW, OLD), id="1 updated of 2"),
+        pytest.param([f"{NEW}?", f"{NEW}?"], 2, (2, 0, 2, 2, NEW, NEW), id="2 updated of 2, none ready"),
     ],
 )
 async def test_counts(instances: list[str], replicas: int, expected: tuple[Any, ...]) -> None:
-    found = [make_tikv(f"i{number}", revision=revision) for number, revision in enumerate(instances)]
+    found = [
+        make_tikv(f"i{number}", revision=revision.rstrip("?"), ready=not revision.endswith("?"))
+        for number, revision in enumerate(instances)
+    ]
     ctx = context(make_group(replicas=replicas), *found)
     await status.replicas(ctx)
     said = ctx.status

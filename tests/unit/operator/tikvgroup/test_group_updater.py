@@ -41,6 +41,57 @@ def events(ctx: TiKVGroupContext) -> list[str]:
     return ctx.events.seen
 
 
+ZONES = [{"zone": zone} for zone in "abc"]
+SPREAD = {"type": "EvenlySpread", "evenlySpread": {"topologies": [{"topology": zone} for zone in ZONES]}}
+
+
+class TestCases:
+    """The table of TiDB Operator's own tests: what there is, what is wanted, and what becomes of it."""
+
+    @pytest.mark.parametrize(
+        ("instances", "replicas", "policies", "status", "exist"),
+        [
+            pytest.param([], 1, [], Status.WAIT, 1, id="none of 1"),
+            pytest.param([NEW], 1, [], Status.COMPLETE, 1, id="1 updated of 1"),
+            pytest.param([], 2, [], Status.WAIT, 2, id="none of 2"),
+            pytest.param([OLD], 2, [], Status.WAIT, 2, id="1 outdated of 2"),
+            pytest.param([NEW, NEW], 2, [], Status.COMPLETE, 2, id="2 updated of 2"),
+            pytest.param([], 3, [SPREAD], Status.WAIT, 3, id="none of 3, three topologies"),
+        ],
+    )
+    async def test_a_case(
+        self, instances: list[str], replicas: int, policies: list[Any], status: Status, exist: int
+    ) -> None:
+        world = FakeCluster()
+        found = [make_tikv(f"basic-{number}", revision=revision) for number, revision in enumerate(instances)]
+        ctx = context(world, make_group(replicas=replicas, schedulePolicies=policies), *found)
+        assert (await updater.update(ctx)).status is status
+        assert len(world.all(TiKV)) == exist
+
+    async def test_version_differs_and_pd_is_old(self) -> None:
+        held = HeldBack(1, make_tikv("basic-a", revision=OLD))
+        assert (await held.update()).status is Status.RETRY
+
+    @pytest.mark.parametrize(
+        ("instances", "fails"),
+        [pytest.param([], True, id="something to write"), pytest.param([NEW, NEW], False, id="nothing to write")],
+    )
+    async def test_the_api_server_refuses_all_writes(self, instances: list[str], fails: bool) -> None:
+        world = FakeCluster()
+        found = [make_tikv(f"basic-{number}", revision=revision) for number, revision in enumerate(instances)]
+        ctx = context(world, make_group(replicas=2), *found)
+
+        def refuse(*_: Any) -> None:
+            raise Forbidden("no", code=403)
+
+        world.before_write = refuse
+        if fails:
+            with pytest.raises(Forbidden):
+                await updater.update(ctx)
+        else:
+            assert (await updater.update(ctx)).status is Status.COMPLETE
+
+
 async def test_missing_instances_are_created_and_waited_for() -> None:
     world = FakeCluster()
     ctx = context(world, make_group(replicas=2))
@@ -194,10 +245,8 @@ async def test_the_first_action_that_fails_is_the_last() -> None:
 
 async def test_new_instances_are_spread() -> None:
     world = FakeCluster()
-    zones = [{"zone": zone} for zone in "abc"]
-    policy = {"type": "EvenlySpread", "evenlySpread": {"topologies": [{"topology": zone} for zone in zones]}}
-    await updater.update(context(world, make_group(replicas=3, schedulePolicies=[policy])))
-    assert [instance.spec.topology for instance in world.all(TiKV)] == zones
+    await updater.update(context(world, make_group(replicas=3, schedulePolicies=[SPREAD])))
+    assert [instance.spec.topology for instance in world.all(TiKV)] == ZONES
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,12 @@ def test_what_is_no_version_has_no_order() -> None:
             id="one of two is old",
         ),
         pytest.param(
+            "Default",
+            [make_pd_group("pd1", reached="v8.1.0"), make_pd_group("pd2", reached="v8.1.0")],
+            None,
+            id="both are there",
+        ),
+        pytest.param(
             "Default", [make_pd_group()], "PDGroup/pd is at version none yet, not at v8.1.0", id="never ready"
         ),
         pytest.param(

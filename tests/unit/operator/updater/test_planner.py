@@ -204,6 +204,41 @@ def test_scaling_in_takes_from_the_fullest_topology() -> None:
     assert names(planned(instances, 3, spread=SPREAD).actions) == ["offline kv-c"]
 
 
+def spread_over(*zones: int, failed: int | None = None) -> list[TiKV]:
+    """Return instances with so many in each zone; those of the failed one don't run."""
+    return [
+        make_tikv(f"kv-{'abc'[zone]}{number}", topology=ZONES[zone], running=zone != failed, ready=zone != failed)
+        for zone, count in enumerate(zones)
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("instances", "desired", "left"),
+    [
+        pytest.param(spread_over(1, 1, 1), 4, (2, 1, 1), id="3 to 4"),
+        pytest.param(spread_over(2, 1, 1), 3, (1, 1, 1), id="4 to 3"),
+        pytest.param(
+            [*spread_over(1, 1, 1), make_tikv("kv-pending", topology=ZONES[0], running=False, ready=False)],
+            3,
+            (1, 1, 1),
+            id="4 to 3 with one that is pending",
+        ),
+        pytest.param(spread_over(1, 1, 1), 6, (2, 2, 2), id="3 to 6"),
+        pytest.param(spread_over(2, 2, 2, failed=2), 4, (2, 1, 1), id="6 to 4 with one failed zone"),
+    ],
+)
+def test_a_group_stays_evenly_spread(instances: list[TiKV], desired: int, left: tuple[int, ...]) -> None:
+    places = {instance.metadata.name: instance.spec.topology for instance in instances}
+    for number, action in enumerate(planned(instances, desired, spread=SPREAD).actions):
+        if isinstance(action, Create):
+            places[f"new-{number}"] = action.topology
+        else:
+            del places[action.instance.metadata.name]
+    counts = [list(places.values()).count(zone) for zone in ZONES]
+    assert sorted(counts, reverse=True) == list(left)
+
+
 def test_with_no_availability_to_spare_only_an_unavailable_one_goes_whatever_the_topology_says() -> None:
     instances = [
         make_tikv("kv-a", topology=ZONES[0]),

@@ -72,6 +72,7 @@ _ALTERNATIVES: Final[Mapping[str, frozenset[str]]] = {
 """Fields of which only one may be set."""
 
 _QUANTITY_MAPS: Final = frozenset({"requests", "limits", "overhead"})
+_QUANTITIES: Final = frozenset({"divisor", "sizeLimit"})
 _DEFAULTS: Final = {"protocol": "TCP"}
 
 
@@ -95,6 +96,7 @@ def overlay_pod(pod: Pod, overlay: PodOverlay | None) -> Pod:
 def _overlay_spec(spec: PodSpec, overlay: Mapping[str, Any]) -> PodSpec:
     base = to_builtins(spec)
     try:
+        overlay = _with_quantities_as_text(overlay)
         tree = _merge_struct(base, overlay, "")
         tree["nodeSelector"] = {**(overlay.get("nodeSelector") or {}), **base.get("nodeSelector", {})} or None
         return msgspec.convert(tree, PodSpec)
@@ -104,6 +106,19 @@ def _overlay_spec(spec: PodSpec, overlay: Mapping[str, Any]) -> PodSpec:
     except (AttributeError, TypeError, ValueError) as error:
         msg = f"the pod overlay does not fit: {error}"
         raise OverlayInvalid(msg) from error
+
+
+def _with_quantities_as_text(value: Any, field: str = "", *, quantity: bool = False) -> Any:
+    """The API server takes numbers for quantities in a custom resource, in a pod it has texts."""
+    if isinstance(value, dict):
+        amounts = field in _QUANTITY_MAPS
+        return {
+            name: _with_quantities_as_text(item, name, quantity=amounts or name in _QUANTITIES)
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_with_quantities_as_text(item) for item in value]
+    return str(value) if quantity and type(value) in (int, float) else value
 
 
 def _merge_struct(base: Mapping[str, Any], overlay: Mapping[str, Any], field: str) -> dict[str, Any]:
@@ -117,8 +132,6 @@ def _merge_struct(base: Mapping[str, Any], overlay: Mapping[str, Any], field: st
 
 
 def _merge(base: Any, overlay: Any, field: str) -> Any:
-    if field in _QUANTITY_MAPS and isinstance(overlay, dict):
-        return {**(base or {}), **{name: str(amount) for name, amount in overlay.items()}}
     if base is None or field in _ATOMIC:
         return overlay if field not in _LIST_KEYS else _merge_items([], overlay, field)
     if isinstance(overlay, dict) and isinstance(base, dict):

@@ -104,6 +104,62 @@ class TestMaps:
         limits = container(resources={"limits": {"cpu": 2}, "requests": {"cpu": "500m"}})["resources"]
         assert limits == {"limits": {"cpu": "2", "memory": "2Gi"}, "requests": {"cpu": "500m"}}
 
+    @pytest.mark.parametrize(
+        ("spec", "place"),
+        [
+            pytest.param({"overhead": {"cpu": 2}}, "overhead.cpu", id="of a pod"),
+            pytest.param(
+                {"containers": [{"name": "tikv", "resources": {"requests": {"cpu": 2}}}]},
+                "containers.0.resources.requests.cpu",
+                id="of a container that has none",
+            ),
+            pytest.param(
+                {"initContainers": [{"name": "i", "resources": {"limits": {"cpu": 2}}}]},
+                "initContainers.0.resources.limits.cpu",
+                id="of another container",
+            ),
+            pytest.param(
+                {"volumes": [{"name": "v", "emptyDir": {"sizeLimit": 2}}]},
+                "volumes.1.emptyDir.sizeLimit",
+                id="of a volume",
+            ),
+            pytest.param(
+                {
+                    "initContainers": [
+                        {
+                            "name": "i",
+                            "env": [
+                                {
+                                    "name": "A",
+                                    "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": 2}},
+                                }
+                            ],
+                        }
+                    ]
+                },
+                "initContainers.0.env.0.valueFrom.resourceFieldRef.divisor",
+                id="of a variable",
+            ),
+            pytest.param(
+                {
+                    "volumes": [
+                        {
+                            "name": "v",
+                            "ephemeral": {"volumeClaimTemplate": {"spec": {"resources": {"requests": {"storage": 2}}}}},
+                        }
+                    ]
+                },
+                "volumes.1.ephemeral.volumeClaimTemplate.spec.resources.requests.storage",
+                id="of a claim",
+            ),
+        ],
+    )
+    def test_a_quantity_may_be_a_number_wherever_it_stands(self, spec: dict[str, Any], place: str) -> None:
+        value: Any = merged(**spec)
+        for name in place.split("."):
+            value = value[int(name)] if name.isdecimal() else value[name]
+        assert value == "2"
+
 
 class TestListsWithKeys:
     def test_new_items_go_to_the_end(self) -> None:

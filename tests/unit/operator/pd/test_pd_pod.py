@@ -13,6 +13,7 @@ from tikv_operator.api import (
     PD,
     CertificateSecrets,
     Cluster,
+    ClusterDNS,
     ComponentTLS,
     FeatureGate,
     Overlay,
@@ -54,6 +55,9 @@ def rendered(pd: PD, cluster: Cluster | None = None, *, cluster_id: str = "", me
     ("name", "spec", "cluster"),
     [
         ("plain", {"resources": ResourceRequirements(cpu="1", memory="2Gi"), "topology": {"zone": "a"}}, {}),
+        ("topologies", {"topology": {"topology.kubernetes.io/region": "r", "topology.kubernetes.io/zone": "a"}}, {}),
+        ("image", {"image": "registry.example.com/pd"}, {}),
+        ("subdomain", {"subdomain": "tc-cluster", "features": ["ClusterSubdomain"]}, gates("ClusterSubdomain")),
         ("tls", {}, TLS),
         (
             "tls-secrets",
@@ -118,6 +122,21 @@ def test_4_claims() -> None:
     assert_golden("pd/claims.yaml", *render_claims(make_pd(status=PDStatus(id="mmm"), overlay=overlay), make_cluster()))
 
 
+def test_4_claims_of_several_volumes_with_an_attributes_class() -> None:
+    volumes = [
+        Volume(
+            name="data",
+            mounts=[VolumeMount(type="data")],
+            storage="20480Mi",
+            storage_class_name="fast",
+            volume_attributes_class_name="gold",
+        ),
+        Volume(name="log", mounts=[VolumeMount(type="log", mount_path="/log")], storage="1Gi"),
+    ]
+    cluster = make_cluster(**gates("VolumeAttributesClass"))
+    assert_golden("pd/claims-attributes-class.yaml", *render_claims(make_pd(volumes=volumes), cluster))
+
+
 def test_4_claims_without_ids() -> None:
     cluster = make_cluster()
     cluster.status = None
@@ -129,6 +148,22 @@ def test_4_claims_without_ids() -> None:
 def test_the_config_map() -> None:
     pd = make_pd(config="[schedule]\nleader-schedule-limit = 8\n")
     assert_golden("pd/config-map.yaml", render_config_map(PD_SERVER, pd, render_config(pd, make_cluster(), [pd])))
+
+
+@pytest.mark.parametrize(
+    ("name", "founders", "cluster"),
+    [
+        pytest.param("joins", [], {}, id="a server that joins"),
+        pytest.param("founds", ["basic-abc123", "basic-def456"], {}, id="a founder"),
+        pytest.param("tls", ["basic-abc123", "basic-def456"], TLS, id="a founder with TLS"),
+        pytest.param("fqdn", [], {"dns": ClusterDNS(mode="FQDN")}, id="full domain names"),
+    ],
+)
+def test_the_config_map_of_a_variant(name: str, founders: list[str], cluster: dict[str, Any]) -> None:
+    boot = {"pd.core.pingcap.com/initial-cluster-num": str(len(founders))} if founders else {}
+    peers = [make_pd(founder, annotations=boot) for founder in founders or ["basic-abc123"]]
+    text = render_config(peers[0], make_cluster(**cluster), peers)
+    assert_golden(f"pd/config-map-{name}.yaml", render_config_map(PD_SERVER, peers[0], text))
 
 
 @pytest.mark.parametrize("version", ["v8.5.2", "8.5.3", "v9.0.0", "v8.6.0-alpha", "v10.1.0"])

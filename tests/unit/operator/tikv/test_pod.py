@@ -106,6 +106,24 @@ def secrets(ca: str | None, pair: str | None) -> Security:
             id="TiKV's ready API with TLS",
         ),
         pytest.param(
+            "ready-api-plain",
+            make_tikv(features=["UseTiKVReadyAPI"]),
+            make_cluster(feature_gates=[FeatureGate(name="UseTiKVReadyAPI")]),
+            id="TiKV's ready API without TLS",
+        ),
+        pytest.param(
+            "topologies",
+            make_tikv(topology={"topology.kubernetes.io/region": "r", "topology.kubernetes.io/zone": "a"}),
+            make_cluster(),
+            id="a topology of several labels",
+        ),
+        pytest.param(
+            "server-labels",
+            make_tikv(server=TiKVServer(labels={"disk": "ssd"}), placement=TiKVPlacement(exclusive=True)),
+            make_cluster(),
+            id="server labels, which are PD's business alone",
+        ),
+        pytest.param(
             "volumes",
             make_tikv(
                 volumes=[

@@ -69,6 +69,9 @@ class TestRendering:
         tikv.status = TiKVStatus(id="4")
         assert_golden("tikv/claims.yaml", *render_claims(tikv, make_cluster()))
 
+    def test_golden_of_a_plain_one(self) -> None:
+        assert_golden("tikv/claims-plain.yaml", *render_claims(make_tikv(), make_cluster()))
+
     def test_golden_with_the_attributes_class(self) -> None:
         volumes = [
             Volume(name="data", mounts=[VolumeMount(type="data")], storage="1Gi", volume_attributes_class_name="gold")

@@ -8,8 +8,9 @@ Three decisions differ from TiDB Operator's:
 
 - Labels and annotations that somebody put on the instance itself, and that its group's template doesn't have, don't restart a
   database, as far as the template can be known (`TemplateKeys`).
-- What is rendered the same restarts nothing: a port that is said to be the default, the name in an overlay's metadata (which
-  is ignored), a pre-stop image of one's own (a running pod can take another image).
+- What is rendered the same restarts nothing: a port that is said to be the default, a protocol that the API server has put where
+  an overlay has none, the name in an overlay's metadata (which is ignored), a pre-stop image of one's own (a running pod can
+  take another image).
 - An absent `updateStrategy.config` means `Restart`, the documented default. TiDB Operator gets the same by a side effect: it
   writes groups back with an empty `updateStrategy`, into which the API server then puts the default.
 
@@ -217,6 +218,10 @@ def _comparable_overlay(overlay: dict[str, Any]) -> dict[str, Any]:
     for container in spec.get("containers") or ():
         if container.get("name") not in _MAIN_CONTAINERS:
             container.pop("image", None)
+    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
+        for port in container.get("ports") or ():
+            if port.get("protocol") == "TCP":
+                del port["protocol"]
     return {"spec": spec}
 
 

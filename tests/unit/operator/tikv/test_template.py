@@ -177,6 +177,18 @@ SPEC_CHANGES = [
         True,
     ),
     (
+        "overlay: the protocol that a port has anyway",
+        {"overlay": overlaid(containers=[{"name": "x", "ports": [{"containerPort": 9}]}])},
+        {"overlay": overlaid(containers=[{"name": "x", "ports": [{"containerPort": 9, "protocol": "TCP"}]}])},
+        True,
+    ),
+    (
+        "overlay: another protocol of a port",
+        {"overlay": overlaid(containers=[{"name": "x", "ports": [{"containerPort": 9}]}])},
+        {"overlay": overlaid(containers=[{"name": "x", "ports": [{"containerPort": 9, "protocol": "UDP"}]}])},
+        False,
+    ),
+    (
         "overlay volumeClaims",
         {},
         {

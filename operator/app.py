@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
@@ -23,6 +24,8 @@ from tikv_operator.pdclient import PDClients, SecretTLS, direct, through_api_ser
 from tikv_operator.pdgroup.controller import controller as pdgroup_controller
 from tikv_operator.tikv.controller import controller as tikv_controller
 from tikv_operator.tikvgroup.controller import controller as tikvgroup_controller
+from tikv_operator.volume.clouds import Cloud, open_volume_modifiers
+from tikv_operator.volume.modifier import VolumeModifier
 
 __all__ = ["FIELD_MANAGER", "LEASE", "Operator", "PDAccess", "RunOptions", "assemble", "run_operator"]
 
@@ -63,13 +66,20 @@ class RunOptions:
     metrics_bind_address: str = ":8080"
     health_probe_bind_address: str = ":8081"
     pd_access: PDAccess = PDAccess.AUTO
+    volume_modifiers: tuple[Cloud, ...] = ()
     settings: Settings = field(default_factory=Settings)
     log_format: str = "console"
     log_level: str = "info"
 
 
-def assemble(manager: Manager, settings: Settings, pd_access: PDAccess) -> Operator:
-    """Add all controllers to the manager and return what they share."""
+def assemble(
+    manager: Manager, settings: Settings, pd_access: PDAccess, *, volume_modifiers: Iterable[VolumeModifier] = ()
+) -> Operator:
+    """Add all controllers to the manager and return what they share.
+
+    Args:
+        volume_modifiers: change volumes through the API of their cloud; see `volume`.
+    """
     reports = ReportStore()
     metrics = TaskMetrics(manager.registry, prefix="tikv_operator")
     proxied = pd_access is PDAccess.PROXY
@@ -79,8 +89,19 @@ def assemble(manager: Manager, settings: Settings, pd_access: PDAccess) -> Opera
     for controller in (cluster_controller, pdgroup_controller, tikvgroup_controller):
         manager.add(controller(manager, pds, settings, metrics=metrics, reports=reports))
     instances = InstanceMetrics(manager.registry)
+    modifiers = tuple(volume_modifiers)
     for of_instances in (pd_controller, tikv_controller):
-        manager.add(of_instances(manager, pds, settings, metrics=metrics, reports=reports, instances=instances))
+        manager.add(
+            of_instances(
+                manager,
+                pds,
+                settings,
+                metrics=metrics,
+                reports=reports,
+                instances=instances,
+                volume_modifiers=modifiers,
+            )
+        )
     manager.add_page("/debug/reconciles", ReportsPage(reports))
     return Operator(manager, pds, reports, settings)
 
@@ -89,20 +110,24 @@ async def run_operator(options: RunOptions) -> None:
     """Run until SIGTERM or SIGINT, or until the lease is lost.
 
     Raises:
+        CloudUnusable: a cloud whose volumes are to be changed can't be used here.
         ConfigError: there is no usable kubeconfig.
         LeaderElectionLost: another instance has taken over; exit.
     """
     configure_logging(format=options.log_format, level=options.log_level)
-    async with Manager.from_environment(
-        kubeconfig=str(options.kubeconfig) if options.kubeconfig else None,
-        context=options.context,
-        field_manager=FIELD_MANAGER,
-        leader_election=LEASE if options.leader_elect else None,
-        leader_election_namespace=options.leader_election_namespace or (None if _in_cluster() else "default"),
-        metrics_address=options.metrics_bind_address,
-        health_address=options.health_probe_bind_address,
-    ) as manager:
-        assemble(manager, options.settings, _pd_access(options))
+    async with (
+        open_volume_modifiers(options.volume_modifiers, options.settings) as modifiers,
+        Manager.from_environment(
+            kubeconfig=str(options.kubeconfig) if options.kubeconfig else None,
+            context=options.context,
+            field_manager=FIELD_MANAGER,
+            leader_election=LEASE if options.leader_elect else None,
+            leader_election_namespace=options.leader_election_namespace or (None if _in_cluster() else "default"),
+            metrics_address=options.metrics_bind_address,
+            health_address=options.health_probe_bind_address,
+        ) as manager,
+    ):
+        assemble(manager, options.settings, _pd_access(options), volume_modifiers=modifiers)
         await manager.run()
 
 

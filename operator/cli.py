@@ -24,6 +24,7 @@ from tikv_operator.app import PDAccess, RunOptions, run_operator
 from tikv_operator.common.settings_file import SettingsError, load_settings
 from tikv_operator.demo.manifests import ManifestError
 from tikv_operator.demo.stage import DemoOptions, run_demo
+from tikv_operator.volume.clouds import Cloud, CloudUnusable
 
 __all__ = ["app", "main"]
 
@@ -86,6 +87,10 @@ def run(
     pd_access: Annotated[
         PDAccess, typer.Option(help="How PD is reached: directly, or through the API server's service proxy.")
     ] = PDAccess.AUTO,
+    volume_modifier: Annotated[
+        list[Cloud] | None,
+        typer.Option(help="Change volumes through the API of this cloud, too (repeatable; see docs/volumes.md)."),
+    ] = None,
     settings_file: SettingsFile = None,
     log_format: Annotated[LogFormat, typer.Option(help="How log lines are written.")] = LogFormat.CONSOLE,
     log_level: Annotated[LogLevel, typer.Option(help="The least important line that is written.")] = LogLevel.INFO,
@@ -108,6 +113,7 @@ def run(
                     metrics_bind_address=metrics_bind_address,
                     health_probe_bind_address=health_probe_bind_address,
                     pd_access=pd_access,
+                    volume_modifiers=tuple(volume_modifier or ()),
                     settings=settings,
                     log_format=log_format.value,
                     log_level=log_level.value,
@@ -179,7 +185,7 @@ def _user_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (ConfigError, ManifestError, SettingsError) as error:
+    except (CloudUnusable, ConfigError, ManifestError, SettingsError) as error:
         typer.echo(f"tikv-operator: {error}", err=True)
         raise typer.Exit(2) from None
     except OSError as error:

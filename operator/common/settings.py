@@ -29,6 +29,8 @@ class Settings:
         pd_poll_busy: the same while something is in motion.
         pd_busy_for: how long after the last sign of motion a PD is still polled often.
         pd_max_age: PD's last answer is not trusted any more when it is older than this.
+        cloud_timeout: of all that one look at a volume asks its cloud.
+        cloud_retry: after a cloud didn't answer, or refused to change a volume, until it is asked again.
         backoff_base: delay after a key's first failure; it doubles with each further one.
         backoff_max: longest delay after a failure.
         history_limit: old revisions of a group that are kept, where its Cluster does not say.
@@ -48,6 +50,8 @@ class Settings:
     pd_poll_busy: float = 1.0
     pd_busy_for: float = 10.0
     pd_max_age: float = 90.0
+    cloud_timeout: float = 20.0
+    cloud_retry: float = 60.0
     backoff_base: float = 1.0
     backoff_max: float = 60.0
     history_limit: int = 10

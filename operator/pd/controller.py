@@ -29,6 +29,7 @@ from tikv_operator.pd.tasks import cm, member, pod, pvc, status
 from tikv_operator.pd.tasks import ctx as pd_ctx
 from tikv_operator.pd.tasks.state import PDContext
 from tikv_operator.pdclient import PDClients
+from tikv_operator.volume.modifier import VolumeModifier
 
 __all__ = ["NAME", "controller", "pipeline"]
 
@@ -96,20 +97,32 @@ def controller(
     metrics: TaskMetrics,
     reports: ReportStore,
     instances: InstanceMetrics | None = None,
+    volume_modifiers: Iterable[VolumeModifier] = (),
 ) -> Controller:
     """Wire the controller: what feeds it, what it needs, and how it fails.
 
     Args:
         instances: the gauge of abnormal instances, if other controllers keep it, too.
+        volume_modifiers: change volumes through the API of their cloud. With any, the operator must be allowed to read
+            persistent volumes and storage classes.
     """
     cache = manager.cache
     declare(cache, PD, PDGroup, Cluster, Pod, ConfigMap, PersistentVolumeClaim, ControllerRevision)
     gauge = instances or InstanceMetrics(manager.registry)
     change = asyncio.Lock()
+    modifiers = {modifier.provisioner: modifier for modifier in volume_modifiers}
     built = task_controller(
         NAME,
         pipeline(),
-        lambda basics: PDContext(component=PD_SERVER, kind=PD, pds=pds, metrics=gauge, change=change, **basics),
+        lambda basics: PDContext(
+            component=PD_SERVER,
+            kind=PD,
+            pds=pds,
+            metrics=gauge,
+            change=change,
+            volume_modifiers=modifiers,
+            **basics,
+        ),
         manager=manager,
         settings=settings,
         metrics=metrics,

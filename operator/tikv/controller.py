@@ -47,7 +47,7 @@ from tikv_operator.tikv.tasks import (
     store_labels,
 )
 from tikv_operator.tikv.tasks.state import TiKVContext
-from tikv_operator.tikv.volumemodification import VolumeModifier
+from tikv_operator.volume.modifier import VolumeModifier
 
 __all__ = ["NAME", "cluster_changed", "controller", "pipeline"]
 

@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from controller_runtime.api.k8s import PersistentVolumeClaim
 from controller_runtime.client import ClientError
-from controller_runtime.task import Result, complete, wait
+from controller_runtime.task import Result, complete, retry, wait
 from tikv_operator.api import Feature
 from tikv_operator.instance.pvc import is_bound, plan_claim
 from tikv_operator.instance.tasks.state import AnyInstance
+from tikv_operator.instance.tasks.volumes import Progress, modify_volume
 
-__all__ = ["Modify", "apply_claims", "claims_result"]
-
-Modify = Callable[[PersistentVolumeClaim, PersistentVolumeClaim], Awaitable[str | None]]
-"""Changes a volume by other means than its claim, given the claim as it should be and as it is. Returns what is waited for, an
-empty text when it has come to its end, or None if the claim itself is to be applied."""
+__all__ = ["apply_claims", "claims_result"]
 
 
-async def apply_claims(
-    ctx: AnyInstance, claims: Iterable[PersistentVolumeClaim], modify: Modify | None = None
-) -> list[str]:
+async def apply_claims(ctx: AnyInstance, claims: Iterable[PersistentVolumeClaim]) -> list[Progress]:
     """Apply the volume claims; return what is waited for.
 
     What a volume cannot do (shrink) is said in a condition, and stops nothing. Claims are watched, so waiting costs nothing.
     A claim that fails keeps no other from being applied.
 
-    Args:
-        modify: asked first about volumes that exist, where they have no attributes class.
+    A volume that exists and has no attributes class is changed through its cloud instead, where that is switched on.
 
     Raises:
         ClientError: the first claim that can't be applied.
     """
-    waiting: list[str] = []
+    waiting: list[Progress] = []
     errors: list[ClientError] = []
     for wanted in claims:
         try:
-            waiting += await _apply_claim(ctx, wanted, modify)
+            waiting += await _apply_claim(ctx, wanted)
         except ClientError as error:
             errors.append(error)
     if errors:
@@ -44,28 +38,33 @@ async def apply_claims(
     return waiting
 
 
-async def _apply_claim(ctx: AnyInstance, wanted: PersistentVolumeClaim, modify: Modify | None) -> list[str]:
+async def _apply_claim(ctx: AnyInstance, wanted: PersistentVolumeClaim) -> list[Progress]:
     with_class = Feature.VOLUME_ATTRIBUTES_CLASS in ctx.features
     current = await ctx.client.find(PersistentVolumeClaim, wanted.key)
-    if modify is not None and not with_class and current is not None and is_bound(current):
-        modification = await modify(wanted, current)
-        if modification is not None:
-            return [modification] if modification else []
+    if not with_class and current is not None and is_bound(current):
+        progress = await modify_volume(ctx, wanted, current)
+        if progress is not None:
+            return [progress] if progress.waiting else []
     plan = plan_claim(wanted, current, bound_only=not with_class)
     if plan.refused:
         ctx.problem("VolumeShrinkRefused", plan.refused)
-    waiting = [plan.waiting] if plan.waiting else []
+    waiting = [Progress(plan.waiting)] if plan.waiting else []
     if plan.claim is not None:
         waiting += _in_progress(await ctx.client.apply(plan.claim))
     return waiting
 
 
-def claims_result(waiting: Sequence[str]) -> Result:
+def claims_result(waiting: Sequence[Progress]) -> Result:
     """Return what the task says."""
-    return wait(", ".join(waiting)) if waiting else complete("volume claims are synced")
+    if not waiting:
+        return complete("volume claims are synced")
+    message = ", ".join(progress.waiting for progress in waiting)
+    delays = [progress.again for progress in waiting if progress.again is not None]
+    return retry(min(delays), message) if delays else wait(message)
 
 
-def _in_progress(claim: PersistentVolumeClaim) -> list[str]:
+def _in_progress(claim: PersistentVolumeClaim) -> list[Progress]:
     """Return what the volume's driver says it is doing."""
     conditions = (claim.status.conditions if claim.status is not None else None) or []
-    return [f"{condition.type}: {condition.message or ''}" for condition in conditions if condition.status == "True"]
+    told = (f"{condition.type}: {condition.message or ''}" for condition in conditions if condition.status == "True")
+    return [Progress(text) for text in told]

@@ -6,9 +6,9 @@ by an earlier one. Everything here is synchronous, but for writing the status.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from controller_runtime.api import ObjectKey
 from controller_runtime.api.k8s import Pod
@@ -31,8 +31,10 @@ from tikv_operator.common.metrics import InstanceMetrics
 from tikv_operator.common.pods import is_terminating
 from tikv_operator.common.settings import Settings
 from tikv_operator.instance.component import InstanceComponent
+from tikv_operator.volume.modifier import VolumeModifier
 
 __all__ = [
+    "BEING_MODIFIED",
     "AnyInstance",
     "InstanceContext",
     "News",
@@ -70,7 +72,10 @@ class News(NamedTuple):
     warning: bool = False
 
 
-_ORDINARY = frozenset({"PodNotUpToDate", "PodNotDeleted"})
+BEING_MODIFIED: Final = "VolumeBeingModified"
+"""The reason why an instance is not synced while its cloud changes one of its volumes."""
+
+_ORDINARY = frozenset({"PodNotUpToDate", "PodNotDeleted", BEING_MODIFIED})
 """Reasons why an instance is not synced that every change of it goes through."""
 
 
@@ -106,6 +111,7 @@ class InstanceContext(Generic[I]):
         problems: what the condition Synced must tell.
         restart: what the condition RestartRequired must tell; None: nobody has looked.
         pod_waits: what the pod waits for before it can be what it should be.
+        volume_modifiers: change volumes through the API of their cloud, by the driver.
     """
 
     component: InstanceComponent
@@ -127,6 +133,7 @@ class InstanceContext(Generic[I]):
     problems: list[Problem] = field(default_factory=list)
     restart: list[Problem] | None = None
     pod_waits: str = ""
+    volume_modifiers: Mapping[str, VolumeModifier] = field(default_factory=dict)
     news: Callable[..., News | None] = common_news
     _news: list[tuple[News, str]] = field(default_factory=list)
 

@@ -12,5 +12,5 @@ __all__ = ["volume_claims"]
 
 @task("PVC")
 async def volume_claims(ctx: PDContext) -> Result:
-    """Apply the volume claims."""
+    """Apply the volume claims; a volume that its cloud changes is changed there."""
     return claims_result(await apply_claims(ctx, render_claims(ctx.instance, ctx.cluster)))

@@ -382,6 +382,84 @@ def saying(name: str, *, cluster_generation: int = 1, **said: str) -> TiKVGroup:
     return make_group(name, status=state)
 
 
+SUSPENDING = {"suspendAction": {"suspendCompute": True}}
+NOBODY = "No Groups are currently observed by the controller cache"
+
+
+def lacking(condition: str, *groups: str) -> str:
+    return f"Groups not satisfying {condition} for the current Cluster generation: {', '.join(groups)}"
+
+
+def reached(condition: str) -> str:
+    return f"All Groups have {condition}=True for the current Cluster generation"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "groups", "condition", "value", "reason", "message"),
+    [
+        pytest.param(
+            {}, [], "Progressing", "True", "ClusterCreation", "Cluster is being created", id="Progressing: created"
+        ),
+        pytest.param(
+            {"metadata": {"deletionTimestamp": "2027-01-15T08:00:00Z", "finalizers": [FINALIZER]}},
+            [],
+            "Progressing",
+            "True",
+            "ClusterDeletion",
+            "Cluster is being deleted",
+            id="Progressing: deleted",
+        ),
+        pytest.param(
+            {}, [], "Available", "False", "ClusterAvailable", "Cluster is not available", id="Available: no TiDB here"
+        ),
+        *(
+            pytest.param(cluster, groups, kind, status, f"Cluster{kind}", message, id=f"{kind}: {what}")
+            for kind in ("Ready", "Synced")
+            for what, cluster, groups, status, message in (
+                ("no groups", {}, [], "False", NOBODY),
+                ("all groups", {}, [{kind: "True"}], "True", reached(kind)),
+                ("not all groups", {}, [{kind: "True"}, {kind: "False"}], "False", lacking(kind, "TiKVGroup/b")),
+                (
+                    "an older generation",
+                    {"metadata": {"generation": 2}},
+                    [{kind: "True"}],
+                    "False",
+                    lacking(kind, "TiKVGroup/a"),
+                ),
+            )
+        ),
+        pytest.param(
+            {}, [], "Suspended", "False", "ClusterSuspend", "Cluster is not suspended", id="Suspended: not asked for"
+        ),
+        pytest.param(
+            {"spec": SUSPENDING},
+            [{"Suspended": "True"}, {"Suspended": "False"}],
+            "Suspended",
+            "False",
+            "ClusterSuspend",
+            "Cluster is suspending",
+            id="Suspended: on its way",
+        ),
+        pytest.param(
+            {"spec": SUSPENDING},
+            [{"Suspended": "True"}],
+            "Suspended",
+            "True",
+            "ClusterSuspend",
+            "Cluster is suspended",
+            id="Suspended: done",
+        ),
+    ],
+)
+async def test_a_condition(
+    cluster: dict[str, Any], groups: list[dict[str, str]], condition: str, value: str, reason: str, message: str
+) -> None:
+    told = [saying(name, **said) for name, said in zip("abc", groups, strict=False)]
+    _, ctx = await world_of(make_cluster(**cluster), *told)
+    await status.conditions(ctx)
+    assert conditions(ctx)[condition] == (value, reason, message)
+
+
 async def test_ready_and_synced_need_every_group_at_the_clusters_generation() -> None:
     _, ctx = await world_of(
         make_cluster(metadata={"generation": 2}),

@@ -61,6 +61,13 @@ def no(_: Trace) -> bool:
         pytest.param(block(if_break(no, step("a")), step("b")), ["b"], True, id="a-conditional-break-not-taken"),
         pytest.param(block(if_break(yes), step("b")), [], False, id="a-break-without-tasks"),
         pytest.param(block(break_(step("a", "F"), step("b")), step("c")), ["a"], False, id="a-failure-inside-a-break"),
+        pytest.param(
+            block(step("a"), block(step("b", "W"), step("c")), step("d")),
+            list("abcd"),
+            True,
+            id="a-block-inside-a-block",
+        ),
+        pytest.param(block(block(step("a", "F"), step("b")), step("c")), ["a"], False, id="a-failure-inside-a-block"),
         pytest.param(block(block(break_(step("a"))), step("b")), ["a"], False, id="a-break-ends-enclosing-blocks-too"),
     ],
 )

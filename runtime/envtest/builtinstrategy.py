@@ -33,8 +33,8 @@ class BuiltinStrategy:
         self._rules = rules
 
     def prune(self, obj: Json) -> list[str]:
-        _canonical_quantities(obj)
         node = _compiled(self._typed)
+        _canonical_quantities(node, obj)
         unknown: list[str] = []
         prune(node, obj, "", unknown, root=True)
         for name, part in obj.items():
@@ -89,19 +89,21 @@ def _compiled(typed: type[Object]) -> Node:
     return compile_schema(builtin_schema(typed))
 
 
-def _canonical_quantities(value: Any) -> None:
+def _canonical_quantities(node: Node, value: Any) -> None:
     """Write every quantity as the server would: `1000m` becomes `1`, a number becomes text."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            if name in QUANTITIES and isinstance(inner, dict):
+            child = node.child(name)
+            if child is None:  # what has no schema (as the schema in a CRD) may be called like a quantity, but is none
+                continue
+            if name in QUANTITIES and child.additional is not None and isinstance(inner, dict):
                 for resource, amount in inner.items():
                     inner[resource] = _canonical(amount, f"{name}.{resource}")
-            elif isinstance(inner, (dict, list)) and name not in ("metadata", "data"):
-                _canonical_quantities(inner)
-    elif isinstance(value, list):
+            else:
+                _canonical_quantities(child, inner)
+    elif isinstance(value, list) and node.items is not None:
         for item in value:
-            if isinstance(item, (dict, list)):
-                _canonical_quantities(item)
+            _canonical_quantities(node.items, item)
 
 
 def _canonical(amount: Any, path: str) -> str:

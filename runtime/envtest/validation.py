@@ -37,12 +37,8 @@ def validate(node: Node, value: Any, old: Any, path: str, out: list[Cause], *, r
     if value is None and node.nullable:
         return
     if not type_fits(node, value):
-        expected = node.type or "integer,string"
-        found = json_type(value)
-        message = f'Invalid value: "{found}": {_body(path)} must be of type {expected}: "{found}"'
-        out.append(Cause(path or "<nil>", message, "FieldValueTypeInvalid"))
-        if node.type == "integer" and found == "number":
-            out.append(_of_nothing(f"Checked value must be of type integer (default format) in {path}"))
+        _tell_type(node, value, path, out)
+        _validate_junctures(node, value, path, out)
         return
     _validate_value(node, value, path, out)
     if isinstance(value, dict):
@@ -66,6 +62,19 @@ def validate(node: Node, value: Any, old: Any, path: str, out: list[Cause], *, r
             _check_unique(node, value, path, out)
 
 
+def _tell_type(node: Node, value: Any, path: str, out: list[Cause]) -> None:
+    """Say that a value is of another type; a fraction is also told by the format that it cannot have, and of no field."""
+    expected, found = node.type or "integer,string", json_type(value)
+    fraction = node.type == "integer" and found == "number"
+    if fraction and node.format:
+        expected, found = node.format, "float64"
+    message = f'Invalid value: "{found}": {_body(path)} must be of type {expected}: "{found}"'
+    out.append(Cause(path or "<nil>", message, "FieldValueTypeInvalid"))
+    if fraction:
+        wanted = f"integer with format {node.format}" if node.format else "integer (default format)"
+        out.append(_of_nothing(f"Checked value must be of type {wanted} in {path}"))
+
+
 def _correlated(node: Node, old: Any) -> dict[bytes, Any]:
     """The items of the old list by key, if the list is a map; nothing else can be told apart."""
     if not isinstance(old, list) or node.list_type != "map":
@@ -75,11 +84,16 @@ def _correlated(node: Node, old: Any) -> dict[bytes, Any]:
 
 def _item_key(node: Node, item: Any) -> bytes:
     if node.list_type == "map" and isinstance(item, dict):
-        return orjson.dumps({key: item.get(key) for key in node.keys})
+        return orjson.dumps({key: item[key] for key in node.keys if key in item})
     return orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
 
 
 def _check_unique(node: Node, items: list[Any], path: str, out: list[Cause]) -> None:
+    for index, item in enumerate(items):
+        if node.list_type == "map" and item is not None and not isinstance(item, dict):
+            message = f"Invalid value: {orjson.dumps(item).decode()}: must be an object for an array of list-type map"
+            out.append(Cause(f"{path}[{index}]", message))
+            return
     seen: set[bytes] = set()
     for index, item in enumerate(items):
         key = _item_key(node, item)

@@ -158,6 +158,18 @@ def of_nothing(text: str) -> tuple[str, str, str]:
                 *mistyped("int", "number", "integer"),
             ],
         ),
+        (
+            {"small": 3.5},
+            [
+                of_nothing("Checked value must be of type integer with format int32 in spec.small"),
+                (
+                    "FieldValueTypeInvalid",
+                    "spec.small",
+                    'Invalid value: "float64": spec.small in body must be of type int32: "float64"',
+                ),
+            ],
+        ),
+        ({"small": "3"}, mistyped("small", "string", "integer")),
         ({"either": True}, mistyped("either", "boolean", "integer,string")),
         ({"either": {}}, mistyped("either", "object", "integer,string")),
         ({"time": "yesterday"}, mistyped("time", "yesterday", "date-time")),
@@ -179,6 +191,26 @@ def of_nothing(text: str) -> tuple[str, str, str]:
             [("FieldValueDuplicate", "spec.map[1]", 'Duplicate value: {"k":"a"}')],
         ),
         ({"map": [{"v": 1}]}, [("FieldValueRequired", "spec.map[0].k", "Required value")]),
+        (
+            {"map": [{"v": 1}, {"v": 2}]},
+            [
+                ("FieldValueDuplicate", "spec.map[1]", "Duplicate value: {}"),
+                ("FieldValueRequired", "spec.map[0].k", "Required value"),
+                ("FieldValueRequired", "spec.map[1].k", "Required value"),
+            ],
+        ),
+        (
+            {"map": [{"k": "a"}, "b", {"k": "a"}]},
+            [
+                (
+                    "FieldValueInvalid",
+                    "spec.map[1]",
+                    'Invalid value: "b": must be an object for an array of list-type map',
+                ),
+                *mistyped("map[1]", "string", "object"),
+            ],
+        ),
+        ({"map": [None, {"k": "a"}]}, mistyped("map[0]", "null", "object")),
         ({"map": [{"k": "a", "v": -1}]}, invalid("map[0].v", -1, "should be greater than or equal to 0")),
         (
             {"anyOf": {}},
@@ -187,6 +219,7 @@ def of_nothing(text: str) -> tuple[str, str, str]:
                 ("FieldValueRequired", "spec.anyOf.a", "Required value"),
             ],
         ),
+        ({"anyOf": "a"}, mistyped("anyOf", "string", "object")),
         (
             {"oneOf": {}},
             [

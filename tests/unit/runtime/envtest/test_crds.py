@@ -189,3 +189,10 @@ def test_objects_of_two_definitions_do_not_mix() -> None:
     server = Server(widget_crd(), other)
     server.ok("POST", WIDGETS, widget("a"))
     assert names(server.ok("GET", "/apis/other.example/v1/widgets")) == []
+
+
+def test_a_field_that_is_called_like_a_quantity_is_no_quantity() -> None:
+    limits = {"type": "object", "additionalProperties": {"type": "integer"}}
+    created = Server().ok("POST", CRDS, widget_crd({"type": "object", "properties": {"limits": limits}}))
+    root = created["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    assert root["properties"]["spec"]["properties"]["limits"] == limits

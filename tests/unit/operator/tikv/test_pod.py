@@ -274,7 +274,12 @@ class TestMetadata:
 
 class TestContainers:
     @pytest.mark.parametrize(
-        ("pre_stop", "image"), [(None, IMAGE), (PreStop(), IMAGE), (PreStop(image="mine:1"), "mine:1")]
+        ("pre_stop", "image"),
+        [
+            pytest.param(None, IMAGE, id="absent"),
+            pytest.param(PreStop(), IMAGE, id="without an image"),
+            pytest.param(PreStop(image="mine:1"), "mine:1", id="with an image"),
+        ],
     )
     def test_the_pre_stop_checkers_image(self, pre_stop: PreStop | None, image: str) -> None:
         spec = rendered(make_tikv(pre_stop=pre_stop)).spec
@@ -285,11 +290,11 @@ class TestContainers:
     @pytest.mark.parametrize(
         ("given", "expected"),
         [
-            (None, None),
-            (ResourceRequirements(), None),
-            (ResourceRequirements(cpu="1000m"), {"cpu": "1"}),
-            (ResourceRequirements(memory="2048Mi"), {"memory": "2Gi"}),
-            (ResourceRequirements(cpu=2), {"cpu": "2"}),
+            pytest.param(None, None, id="none"),
+            pytest.param(ResourceRequirements(), None, id="neither"),
+            pytest.param(ResourceRequirements(cpu="1000m"), {"cpu": "1"}, id="cpu"),
+            pytest.param(ResourceRequirements(memory="2048Mi"), {"memory": "2Gi"}, id="memory"),
+            pytest.param(ResourceRequirements(cpu=2), {"cpu": "2"}, id="a number"),
         ],
     )
     def test_requests_are_limits(self, given: ResourceRequirements | None, expected: dict[str, str] | None) -> None:
@@ -314,9 +319,9 @@ class TestContainers:
 @pytest.mark.parametrize(
     ("ca", "pair", "source"),
     [
-        (None, None, {"secret": {"secretName": "basic-tikv-cluster-secret"}}),
-        ("one", "one", {"secret": {"secretName": "one"}}),
-        (
+        pytest.param(None, None, {"secret": {"secretName": "basic-tikv-cluster-secret"}}, id="the default for both"),
+        pytest.param("one", "one", {"secret": {"secretName": "one"}}, id="one for both"),
+        pytest.param(
             "one",
             None,
             {
@@ -332,6 +337,7 @@ class TestContainers:
                     ]
                 }
             },
+            id="two",
         ),
     ],
 )

@@ -95,7 +95,11 @@ class TestRemove:
         ctx = make_context(others=[other])
         assert (await finalizer.remove(ctx)).status is Status.COMPLETE
 
-    @pytest.mark.parametrize("error", [ServiceUnavailable("later", code=503), Conflict("changed", code=409)])
+    @pytest.mark.parametrize(
+        "error",
+        [ServiceUnavailable("later", code=503), Conflict("changed", code=409)],
+        ids=["away", "conflict"],
+    )
     async def test_an_error_of_the_api_server_fails_the_task(self, error: Exception) -> None:
         ctx = make_context(others=[make_pod()])
         ctx.client.errors["delete Pod"] = error

@@ -182,7 +182,11 @@ class TestDeleteOfflinedStore:
         ctx.client.remove(ctx.tikv)
         assert (await offline.delete_offlined(ctx)).status is Status.COMPLETE
 
-    @pytest.mark.parametrize("error", [ServiceUnavailable("later", code=503), Conflict("changed", code=409)])
+    @pytest.mark.parametrize(
+        "error",
+        [ServiceUnavailable("later", code=503), Conflict("changed", code=409)],
+        ids=["away", "conflict"],
+    )
     async def test_an_error_of_the_api_server_fails_the_task(self, error: Exception) -> None:
         ctx = make_context()
         ctx.client.errors["delete TiKV"] = error

@@ -9,7 +9,7 @@ STAMP  := $(VENV)/.installed
 BINARIES := etcd kube-apiserver kube-controller-manager kubectl pd-server
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-real check format run crds manifests bench bench-operator envtest-binaries clean
+.PHONY: help demo test test-real check format run crds manifests schemas bench bench-operator envtest-binaries clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ crds: $(STAMP) ## Print the CustomResourceDefinitions
 manifests: $(STAMP) ## Write config/crd and the generated built-in kinds anew
 	$(BIN)/tikv-operator crds --output config/crd
 	$(BIN)/python hack/generate_k8s.py
+
+schemas: $(STAMP) envtest-binaries ## Read the schemas of built-in types anew from the real kube-apiserver, then `make manifests`
+	$(BIN)/python hack/generate_schemas.py
 
 bench: $(STAMP) ## Measure the runtime beside Go's controller-runtime (see bench/README.md)
 	$(BIN)/python bench/run.py $(BENCH)

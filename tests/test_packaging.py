@@ -18,7 +18,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MODULES = ("tikv_operator/tikv/__init__.py", "controller_runtime/api/__init__.py", "tikv_operator/py.typed")
+MODULES = (
+    "tikv_operator/tikv/__init__.py",
+    "controller_runtime/api/__init__.py",
+    "controller_runtime/api/k8s/schemas.json",
+    "tikv_operator/py.typed",
+)
 
 
 def python(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:

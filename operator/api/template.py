@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
+from controller_runtime.api.k8s import PersistentVolumeClaimSpec, PodSpec
 from controller_runtime.api.meta import Model
 from controller_runtime.api.quantity import Quantity
 from controller_runtime.api.schema import Rule, Schema
@@ -37,9 +38,6 @@ TOPOLOGY_IS_SET_AT_CREATION: Final = Rule(
     "topology can only be set when creating",
     field_path=".topology",
 )
-
-# Any part of a built-in spec: the API server keeps it as it is, the operator merges it over what it renders.
-_FREE_FORM: Final = Schema(schema={"type": "object", "x-kubernetes-preserve-unknown-fields": True})
 
 
 class VolumeMount(Model, kw_only=True):
@@ -91,7 +89,7 @@ class PodOverlay(Model, kw_only=True):
             )
         ),
     ] = None
-    spec: Annotated[dict[str, Any] | None, _FREE_FORM] = None
+    spec: Annotated[dict[str, Any] | None, Schema(part_of=PodSpec)] = None
     """Any part of a pod's spec."""
 
 
@@ -99,7 +97,7 @@ class VolumeClaimTemplate(Model, kw_only=True):
     """Merged over one volume claim; only the labels and annotations have an effect."""
 
     metadata: TemplateMeta | None = None
-    spec: Annotated[dict[str, Any] | None, _FREE_FORM] = None
+    spec: Annotated[dict[str, Any] | None, Schema(part_of=PersistentVolumeClaimSpec)] = None
 
 
 class VolumeClaimOverlay(Model, kw_only=True):

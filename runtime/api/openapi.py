@@ -23,6 +23,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 
+from controller_runtime.api.builtintypes import part_schema
 from controller_runtime.api.docstrings import Docstrings
 from controller_runtime.api.meta import Model
 from controller_runtime.api.schema import Rule, Schema
@@ -125,6 +126,8 @@ class _Writer:
         marks = _merged(outer, marks)
         if marks.schema is not None:
             return copy.deepcopy(marks.schema), marks
+        if marks.part_of is not None:
+            return _marked(_part_of(marks.part_of, path), marks, path), marks
         return self._unmarked(inner, marks, path), marks
 
     def _unmarked(self, inner: Any, marks: Schema, path: str) -> dict[str, Any]:
@@ -156,6 +159,15 @@ class _Writer:
             return dict(_ANYTHING)
         values, _ = self.annotation(arguments[1], f"{path}{{}}", marks.items or _NOTHING)
         return {"additionalProperties": values}
+
+
+def _part_of(whole: type, path: str) -> dict[str, Any]:
+    schema = part_schema(whole)
+    if schema is None:
+        raise SchemaError(
+            path, f"the schema of {whole.__name__} isn't known: hack/generate_schemas.py lists those that are"
+        )
+    return schema
 
 
 def _unwrapped(annotation: Any, path: str) -> tuple[Any, Schema]:

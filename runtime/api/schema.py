@@ -37,7 +37,8 @@ class Schema:
     """Validation, defaulting and merge hints of one field, by their OpenAPI names.
 
     `default` is the server-side default (applied by the API server, never by the Python type). `schema` replaces the
-    generated schema of the field altogether (for embedded built-in types with `x-kubernetes-preserve-unknown-fields`).
+    generated schema of the field altogether. `part_of` replaces it by that of a built-in type (a class of
+    `controller_runtime.api.k8s`) of which the field holds any part, known to this version of Kubernetes or not.
     `items` annotates the items of a list or the values of a map. `required` overrides what the Python default says.
     """
 
@@ -64,6 +65,7 @@ class Schema:
     required: bool | None = None
     rules: tuple[Rule, ...] = ()
     items: Schema | None = None
+    part_of: type | None = None
     schema: dict[str, Any] | None = field(default=None, hash=False)
 
 

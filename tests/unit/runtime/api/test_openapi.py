@@ -9,6 +9,7 @@ import pytest
 from msgspec import field
 
 from controller_runtime.api import Model, Quantity, Rule, Schema
+from controller_runtime.api.k8s import PodSpec
 from controller_runtime.api.openapi import SchemaError, model_schema
 
 
@@ -211,6 +212,10 @@ class Bytes(Model, kw_only=True):
     value: bytes
 
 
+class PartOfNothing(Model):
+    value: Annotated[dict[str, Any] | None, Schema(part_of=Item)] = None
+
+
 class MixedEnum(Model, kw_only=True):
     value: Literal[1, "a"]
 
@@ -225,12 +230,28 @@ class MixedEnum(Model, kw_only=True):
         (TwoTypes, r"TwoTypes\.value: .* has no structural schema"),
         (NumberKeys, r"NumberKeys\.value: the keys of a map must be strings"),
         (Bytes, r"Bytes\.value: .*bytes.* has no structural schema"),
+        (PartOfNothing, r"PartOfNothing\.value: the schema of Item isn't known"),
         (MixedEnum, r"MixedEnum\.value: the values of an enumeration must be scalars of one type"),
     ],
 )
 def test_what_a_server_would_refuse_is_refused_with_its_path(model: type[Model], message: str) -> None:
     with pytest.raises(SchemaError, match=message):
         model_schema(model)
+
+
+class Partly(Model, kw_only=True):
+    spec: Annotated[
+        dict[str, Any] | None, Schema(part_of=PodSpec, rules=(Rule("!has(self.hostNetwork)", "not that"),))
+    ] = None
+    """Any part of a pod's spec."""
+
+
+def test_a_part_of_a_built_in_type_has_its_schema_and_the_marks_of_the_field() -> None:
+    spec = model_schema(Partly)["properties"]["spec"]
+    assert spec["properties"]["hostNetwork"] == {"type": "boolean"}
+    assert spec["x-kubernetes-preserve-unknown-fields"] is True
+    assert spec["description"] == "Any part of a pod's spec."
+    assert spec["x-kubernetes-validations"] == [{"rule": "!has(self.hostNetwork)", "message": "not that"}]
 
 
 def test_the_result_is_private() -> None:

@@ -17,9 +17,8 @@ BASE = "/apis/core.pingcap.com/v1alpha1/namespaces/default"
 
 @functools.cache
 def definitions() -> list[dict[str, Any]]:
-    return [
-        yaml.safe_load((CONFIG / f"core.pingcap.com_{plural}.yaml").read_text()) for plural in ("clusters", "tikvs")
-    ]
+    files = [CONFIG / f"core.pingcap.com_{plural}.yaml" for plural in ("clusters", "tikvs")]
+    return [yaml.load(path.read_text(), yaml.CSafeLoader) for path in files]
 
 
 V1 = "core.pingcap.com/v1alpha1"

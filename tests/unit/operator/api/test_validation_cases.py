@@ -464,6 +464,33 @@ def test_update_strategies(kind: Any, config: str, accepted: bool) -> None:
     assert (violations(kind, instance(updateStrategy={"config": config})) == []) is accepted
 
 
+@pytest.mark.parametrize("new", ["ms", "", None], ids=["to ms", "to nothing said", "to none"])
+@pytest.mark.parametrize(
+    "old", ["created", None, "", "ms"], ids=["created", "from none", "from nothing said", "from ms"]
+)
+def test_the_mode_of_a_pd_may_change(old: str | None, new: str | None) -> None:
+    def in_mode(mode: str | None) -> Spec:
+        return instance() if mode is None else instance(mode=mode)
+
+    assert violations(PD, in_mode(new), None if old == "created" else in_mode(old)) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "missing"),
+    [
+        pytest.param({"server": {"ports": {"client": {}}}}, "server.ports.client.port", id="a client port"),
+        pytest.param({"server": {"ports": {"peer": {}}}}, "server.ports.peer.port", id="a status port"),
+        pytest.param({"remoteWorkers": {}}, "remoteWorkers.worker", id="remote workers"),
+        pytest.param(
+            {"overlay": {"volumeClaims": [{"name": "data"}]}}, "overlay.volumeClaims[0].volumeClaim", id="an overlay"
+        ),
+    ],
+)
+def test_what_a_part_of_a_template_must_say(spec: Spec, missing: str) -> None:
+    assert f"spec.{missing}: Required value" in violations(TiKV, instance(**spec))
+    assert f"spec.template.spec.{missing}: Required value" in violations(TiKVGroup, group(spec))
+
+
 # --- status
 
 

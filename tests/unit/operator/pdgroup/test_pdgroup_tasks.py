@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from controller_runtime.api import Condition, format_time
+from controller_runtime.api import Condition, ObjectMeta, format_time
 from controller_runtime.api.k8s import PodDisruptionBudget, Service
-from controller_runtime.client import ServiceUnavailable
+from controller_runtime.client import Forbidden, ServiceUnavailable
 from controller_runtime.task import Status
 from helpers.group_fakes import FakeCluster, FakeEvents, StillClock, quiet_log
 from helpers.group_instances import NOW
@@ -20,10 +20,10 @@ from tikv_operator.common.keys import ANNOTATION_INITIAL_CLUSTER_NUM
 from tikv_operator.common.revision import revision_data, revision_hash
 from tikv_operator.common.settings import Settings
 from tikv_operator.group.allocation import NameAllocator
-from tikv_operator.group.build import Blueprint
+from tikv_operator.group.build import Blueprint, headless_service
 from tikv_operator.group.tasks import finalizer, pdb, status
 from tikv_operator.group.tasks.state import Revisions
-from tikv_operator.pdgroup.component import PD_GROUP
+from tikv_operator.pdgroup.component import PD_GROUP, client_service
 from tikv_operator.pdgroup.membership import failed, obstacle_to_change, strangers
 from tikv_operator.pdgroup.tasks import boot, mode, svc, updater
 from tikv_operator.pdgroup.tasks import ctx as looks
@@ -109,6 +109,10 @@ def context(made: PDGroup, *pds: PD, handle: FakeMembers | None = None, others: 
 def world_of(ctx: Any) -> FakeCluster:
     world: FakeCluster = ctx.client
     return world
+
+
+def refuse(*_: Any) -> None:
+    raise Forbidden("no", code=403)
 
 
 class TestBoot:
@@ -213,6 +217,27 @@ class TestFinalizer:
         assert (await finalizer.remove(ctx)).status is Status.WAIT
         assert world_of(ctx).writes == []
 
+    @pytest.mark.parametrize(
+        ("instances", "service", "fails"),
+        [
+            pytest.param([], False, True, id="nothing left: the finalizer"),
+            pytest.param([], True, True, id="a service"),
+            pytest.param([pd("aaa-0")], False, True, id="an instance"),
+            pytest.param([pd("aaa-0", deleting=True)], False, False, id="an instance that is going"),
+        ],
+    )
+    async def test_7_the_api_server_refuses_all_writes(self, instances: list[PD], service: bool, fails: bool) -> None:
+        ctx = self.deleting(*instances)
+        if service:
+            await svc.services(ctx)
+        world_of(ctx).before_write = refuse
+        if fails:
+            with pytest.raises(Forbidden):
+                await finalizer.remove(ctx)
+        else:
+            assert (await finalizer.remove(ctx)).status is Status.WAIT
+        assert "pingcap.com/finalizer" in world_of(ctx).one(PDGroup, "aaa").metadata.finalizers
+
     async def test_a6_the_last_pd_stays_while_others_need_it(self) -> None:
         ctx = self.deleting(pd("aaa-0"), others=[make_group("kv")])
         assert is_needed(ctx)
@@ -255,6 +280,34 @@ class TestServices:
         await svc.services(ctx)
         assert [service.metadata.name for service in world_of(ctx).all(Service)] == ["aaa-pd-peer"]
 
+    @pytest.mark.parametrize(
+        ("existing", "refused", "fails"),
+        [
+            pytest.param([], False, False, id="none"),
+            pytest.param(["aaa-pd-peer"], False, False, id="a foreign headless one"),
+            pytest.param(["aaa-pd"], False, False, id="a foreign one for clients"),
+            pytest.param([], True, True, id="none, refused"),
+            pytest.param(["aaa-pd-peer", "right"], True, True, id="the headless one, refused"),
+            pytest.param(["aaa-pd-peer", "aaa-pd", "right"], True, False, id="both, refused"),
+        ],
+    )
+    async def test_8_what_is_there_already(self, existing: list[str], refused: bool, fails: bool) -> None:
+        ctx = context(group())
+        right = {"aaa-pd-peer": headless_service(PD_GROUP, ctx.group), "aaa-pd": client_service(ctx.group)}
+        for name in existing[: len(existing) - ("right" in existing)]:
+            foreign = Service(metadata=ObjectMeta(name=name, namespace="ns1"))
+            world_of(ctx).add(right[name] if "right" in existing else foreign)
+        if refused:
+            world_of(ctx).before_write = refuse
+        if fails:
+            with pytest.raises(Forbidden):
+                await svc.services(ctx)
+            return
+        await svc.services(ctx)
+        for name, service in right.items():
+            found = world_of(ctx).one(Service, name)
+            assert (found.spec, found.metadata.labels) == (service.spec, service.metadata.labels)
+
     async def test_d9_a_group_has_a_disruption_budget_of_one(self) -> None:
         ctx = context(group())
         await pdb.budget(ctx)
@@ -284,6 +337,29 @@ class TestUpdater:
         ctx = context(group(replicas=2), pd("aaa-0"), pd("aaa-1"), handle=members("aaa-0", "aaa-1"))
         assert (await updater.update(ctx)).status is Status.COMPLETE
         assert world_of(ctx).writes == []
+
+    @pytest.mark.parametrize(
+        ("instances", "fails"),
+        [
+            pytest.param([], True, id="none of 2"),
+            pytest.param([OLD], True, id="1 outdated of 2"),
+            pytest.param([NEW, NEW], False, id="2 updated of 2"),
+        ],
+    )
+    async def test_9_the_api_server_refuses_all_writes(self, instances: list[str], fails: bool) -> None:
+        pds = [pd(f"aaa-{number}", revision=revision) for number, revision in enumerate(instances)]
+        ctx = context(group(replicas=2), *pds, handle=members(*(found.metadata.name for found in pds)))
+        world_of(ctx).before_write = refuse
+        if fails:
+            with pytest.raises(Forbidden):
+                await updater.update(ctx)
+        else:
+            assert (await updater.update(ctx)).status is Status.COMPLETE
+
+    async def test_9_one_outdated_of_two(self) -> None:
+        ctx = context(group(replicas=2), pd("aaa-0", revision=OLD), handle=members("aaa-0"))
+        assert (await updater.update(ctx)).status is Status.WAIT
+        assert len(world_of(ctx).all(PD)) == 2
 
     async def test_9_the_leader_is_updated_last(self) -> None:
         pds = [pd(f"aaa-{number}", revision=OLD) for number in range(3)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller_runtime.api import Condition, format_time
+from controller_runtime.api import Condition, ObjectMeta, format_time
 from controller_runtime.api.k8s import ConfigMap, PersistentVolumeClaim
 from controller_runtime.client import ServiceUnavailable
 from controller_runtime.task import Status
@@ -196,6 +196,11 @@ class TestConfigMap:
         with pytest.raises(ConfigInvalid):
             await config_map(pd_context(own(config=text)))
 
+    async def test_2_config_map_exists(self) -> None:
+        ctx = pd_context(own(), others=[ConfigMap(metadata=ObjectMeta(name="aaa-pd-xxx", namespace="ns1"))])
+        assert (await config_map(ctx)).status is Status.COMPLETE
+        assert ctx.client.stored(ConfigMap, "aaa-pd-xxx").data["config.toml"]
+
     async def test_2_config_map_exists_and_patch_fails(self) -> None:
         ctx = pd_context(own())
         await config_map(ctx)
@@ -308,6 +313,12 @@ class TestStatus:
         assert ctx.status.current_revision == "old"
         found = next(c for c in ctx.status.conditions if c.type == "Initialized")
         assert (found.status, found.reason) == ("False", "Uninitialized")
+
+    async def test_5_neither_initialised_nor_ready(self) -> None:
+        ctx = self.context(ready=False, initialized=False)
+        assert (await self.write(ctx)).status is Status.WAIT
+        assert not ctx.status.current_revision
+        assert [(c.type, c.status) for c in ctx.status.conditions] == [("Initialized", "False"), ("Suspended", "False")]
 
     async def test_5_status_update_fails(self) -> None:
         ctx = self.context(ready=False)

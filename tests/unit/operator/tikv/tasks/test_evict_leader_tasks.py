@@ -196,3 +196,12 @@ class TestEndBeforeTheTiKVGoes:
             ctx = context(tikv, evict=False)
             assert (await evict_leader.end(ctx)).status is Status.COMPLETE
             assert ctx.pd.client.calls == []
+
+    async def test_an_error_of_pd_fails_the_task(self) -> None:
+        tikv = ours("Evicted")
+        assert tikv.status is not None
+        tikv.status.id = "4"
+        ctx = context(tikv, store=make_store(), evict=False, evicting=True)
+        ctx.pd.client.errors["end_evict_leader"] = PDError("no")
+        with pytest.raises(PDError):
+            await evict_leader.end(ctx)

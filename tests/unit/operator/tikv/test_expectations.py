@@ -12,7 +12,7 @@ import pytest
 from controller_runtime.api import ObjectKey
 from controller_runtime.api.k8s import Node, PersistentVolumeClaim, Pod
 from controller_runtime.client import merge_patch
-from helpers.tikv_fakes import summary
+from helpers.tikv_fakes import condition, summary
 from helpers.whole_system import System, whole_system
 from tikv_operator.api import Cluster, PDGroup, TiKV, TiKVGroup
 from tikv_operator.common.instances import is_group_healthy_and_up_to_date
@@ -158,6 +158,18 @@ async def test_another_configuration_makes_every_pod_again_one_at_a_time() -> No
                 await asyncio.sleep(0.5)
         assert fewest == 2
         assert (await found.pods()).keys() == before.keys()
+
+
+async def test_what_was_said_of_readiness_stays_while_pd_says_nothing() -> None:
+    async with basic() as found:
+        before = {tikv.metadata.name: condition(tikv, "Ready") for tikv in await found.user.list(TiKV)}
+        found.system.simulation.silence_pd(found.system.simulation.clusters()[0], 600)
+        await asyncio.sleep(120)
+        await found.template(placement={"exclusive": True})
+        await asyncio.sleep(120)
+        tikvs = await found.user.list(TiKV)
+        assert {tikv.metadata.name: condition(tikv, "Ready") for tikv in tikvs} == before
+        assert max(tikv.metadata.generation for tikv in tikvs) > 1, "it is of an older generation by now"
 
 
 @pytest.mark.parametrize(

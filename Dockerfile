@@ -1,7 +1,9 @@
 # syntax=docker/dockerfile:1
 # The operator as an image: its wheel with the pinned dependencies, in a virtual environment, run by nobody in particular.
+# Extras (docs/volumes.md) are left out unless they are asked for: docker build --build-arg EXTRAS=aws,azure
 
 FROM python:3.13-slim AS build
+ARG EXTRAS=
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src
@@ -10,7 +12,8 @@ COPY runtime runtime
 COPY config/samples config/samples
 RUN python -m pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
  && python -m venv /opt/tikv-operator \
- && /opt/tikv-operator/bin/python -m pip install --no-cache-dir --constraint constraints.txt /wheels/*.whl
+ && /opt/tikv-operator/bin/python -m pip install --no-cache-dir --constraint constraints.txt \
+        "$(ls /wheels/*.whl)${EXTRAS:+[$EXTRAS]}"
 
 FROM python:3.13-slim
 COPY --from=build /opt/tikv-operator /opt/tikv-operator

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +27,7 @@ from tikv_operator.common.settings import Settings
 from tikv_operator.demo.world import World
 from tikv_operator.simulation import Simulation, SimulationSettings
 from tikv_operator.simulation.pd.front import InProcessFront
+from tikv_operator.volume.modifier import VolumeModifier
 
 
 @dataclass
@@ -41,6 +42,7 @@ class System:
     settings: Settings
     log: RecordingLog
     traffic: RecordedTransport
+    volume_modifiers: tuple[VolumeModifier, ...] = ()
     operator: Operator | None = None
     _task: asyncio.Task[None] | None = None
 
@@ -48,7 +50,7 @@ class System:
         manager = Manager(
             self.traffic, field_manager=FIELD_MANAGER, clock=self.clock, log=self.log, identity="operator"
         )
-        self.operator = assemble(manager, self.settings, PDAccess.PROXY)
+        self.operator = assemble(manager, self.settings, PDAccess.PROXY, volume_modifiers=self.volume_modifiers)
         self._task = asyncio.get_running_loop().create_task(manager.run(), name="operator")
         return self.operator
 
@@ -71,7 +73,11 @@ def definitions() -> tuple[dict[str, Any], ...]:
 
 @asynccontextmanager
 async def whole_system(
-    settings: Settings, simulation: SimulationSettings | None = None, *, seed: int = 0
+    settings: Settings,
+    simulation: SimulationSettings | None = None,
+    *,
+    seed: int = 0,
+    volume_modifiers: Iterable[VolumeModifier] = (),
 ) -> AsyncIterator[System]:
     clock, log = LoopClock(), RecordingLog()
     async with AsyncExitStack() as stack:
@@ -85,7 +91,8 @@ async def whole_system(
         start(cache.run(), "user-cache")
         await cache.wait_synced(timeout=30.0)
         user = LiveClient(cluster.transport, field_manager="user")
-        system = System(cluster, simulated, user, world, clock, settings, log, RecordedTransport(cluster.transport))
+        traffic = RecordedTransport(cluster.transport)
+        system = System(cluster, simulated, user, world, clock, settings, log, traffic, tuple(volume_modifiers))
         system.start_operator()
         stack.push_async_callback(system.stop_operator)
         yield system

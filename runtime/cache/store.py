@@ -150,8 +150,8 @@ class Store:
             final: the watch selects nothing, so the object is gone and not merely unselected: no state of it that a write
                 returned can be newer, whatever its version says.
         """
-        if self._endings.by_uid:
-            self._endings.told(entry.meta.uid, final=final)
+        if self._endings.by_key:
+            self._endings.told(entry.key, entry.meta.uid, final=final)
         old = self._entries.get(entry.key)
         # The final state of an earlier incarnation says nothing about this one.
         same = old is not None and old.meta.uid == entry.meta.uid
@@ -168,7 +168,7 @@ class Store:
         """Take over that a delete of ours, answered at `now` (the loop's time), has ended the object with this uid."""
         old = self._entries.get(key)
         last = old if old is not None and old.meta.uid == uid else None
-        self._endings.note(uid, key.namespace, last.meta.resource_version if last is not None else "", now)
+        self._endings.note(key, uid, last, now)
         if last is None:
             return None
         self._discard(key)
@@ -187,7 +187,7 @@ class Store:
         progress = self._progress.get(scope)
         if rewound:
             self._endings.forget(scope)
-        elif self._endings.by_uid:
+        elif self._endings.by_key:
             self._endings.listed({entry.meta.uid for entry in entries}, version, scope)
         outdated = not rewound and progress is not None and _order(version, progress) < 0
         listed = {entry.key for entry in entries}
@@ -215,7 +215,7 @@ class Store:
 
     def settle(self, now: float, scope: str = "") -> list[CacheEvent]:
         """Note that the watch of `scope` says at `now` (the loop's time) that it has reported everything."""
-        if not self._endings.by_uid:
+        if not self._endings.by_key:
             return []
         there_after_all = [self._offer(entry, None, trusted=True) for entry in self._endings.settle(scope, now)]
         return [event for event in there_after_all if event is not None]
@@ -236,7 +236,7 @@ class Store:
             if (not trusted if order is None else order <= 0) and not (rewound and order != 0):
                 self.ignored += 1
                 return None
-        if self._endings.by_uid and self._endings.withhold(entry):
+        if self._endings.by_key and self._endings.withholds(entry):
             self.ignored += 1
             return None
         self._entries[entry.key] = entry

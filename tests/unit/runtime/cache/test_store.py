@@ -194,6 +194,14 @@ def test_each_of_several_ends_under_one_name_is_remembered(store: Store) -> None
     assert len(store) == 0
 
 
+def test_nor_does_an_earlier_object_of_its_name_come_back(store: Store) -> None:
+    store.accept(entry("a", 60, uid="next"))
+    store.end(KEY, "next", NOW)
+    assert store.put(entry("a", 55)) is None
+    assert store.put(entry("a", 58, uid="between")) is None
+    assert brief(store.put(entry("a", 62, uid="later"))) == "added a ->62"
+
+
 def test_the_end_of_another_object_of_its_name_is_none_of_it(store: Store) -> None:
     assert store.end(KEY, "other", NOW) is None
     assert names(store.entries()) == ["ns/a"]
@@ -227,7 +235,7 @@ def test_a_list_that_lacks_an_object_whose_versions_are_unknown_may_be_from_befo
 def test_an_object_that_is_there_after_all_comes_back_in_its_last_state_when_the_watch_is_complete_without_its_end(
     store: Store,
 ) -> None:
-    """The server was restored from a backup, with its versions moved on: nothing else tells."""
+    """A server that was restored from a backup, with its versions moved on, has it again."""
     store.end(KEY, "uid-a", NOW)
     store.replace([entry("a", 8)], "1000")
     store.put(entry("a", 1001))

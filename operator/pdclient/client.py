@@ -25,7 +25,16 @@ from tikv_operator.pdclient import wire
 from tikv_operator.pdclient.caller import PDCaller
 from tikv_operator.pdclient.errors import PDError, PDNotFound, PDUnexpectedAnswer, PDUnreachable
 from tikv_operator.pdclient.metrics import PDMetrics
-from tikv_operator.pdclient.models import DownPeers, MemberHealth, Members, PDConfig, PlacementRule, Store, TSOMember
+from tikv_operator.pdclient.models import (
+    DownPeers,
+    Evictions,
+    MemberHealth,
+    Members,
+    PDConfig,
+    PlacementRule,
+    Store,
+    TSOMember,
+)
 from tikv_operator.pdclient.requester import PDRequester
 from tikv_operator.pdclient.tikv import TiKVClient
 
@@ -220,11 +229,27 @@ class PDClient:
     # -- eviction of leaders
 
     async def evicting_stores(self) -> frozenset[str]:
-        """Return the ids of the stores from which PD moves all leaders away, whoever asked for it.
+        """Return the ids of the stores from which PD moves all leaders away, whoever asked for it. See `evictions`."""
+        return (await self.evictions()).stores
 
-        PD of today has one scheduler for all of them; PD of old had one per store, with the id in its name.
+    async def evictions(self, *, before: frozenset[str] = frozenset()) -> Evictions:
+        """Return from which stores PD moves all leaders away, and whether it does so already.
+
+        PD of today has one scheduler for all of them; PD of old had one per store, with the id in its name. A server that
+        begins to lead starts its schedulers late, and one after the other, from what PD keeps. Asking for that is cheap for
+        us and not for PD, so it is asked for only where it matters: if nothing runs, or something is missing.
+
+        Args:
+            before: ids of stores whose leaders were evicted before, which is not over as long as PD keeps it.
         """
         names = await self._get("schedulers", f"{_V1}/schedulers", wire.texts)
+        running = await self._evicting_now(names)
+        if names and before <= running:
+            return Evictions(stores=running)
+        kept = await self._get("config", f"{_V1}/config", wire.kept_schedulers)
+        return Evictions(stores=running | kept.evicting, prepared=bool(names) or not kept.some)
+
+    async def _evicting_now(self, names: Sequence[str]) -> frozenset[str]:
         prefix = evict_leader_scheduler("")
         named = frozenset(name.removeprefix(prefix) for name in names if name.startswith(prefix))
         if _EVICT_LEADER not in names:
@@ -256,15 +281,16 @@ class PDClient:
         """Let the store lead regions again. Succeeds if its leaders aren't evicted.
 
         Raises:
-            PDError: PD refused, or still evicts leaders from this store.
+            PDError: PD refused, still evicts leaders from this store, or will when it has taken up its schedulers again.
         """
         endpoint = "evict_leader_end"
         path = f"{_V1}/schedulers/{quote(evict_leader_scheduler(store_id), safe='')}"
         try:
             await self._caller.call(endpoint, "DELETE", path, _nothing, only_200=True)
-        except PDNotFound:
-            return
-        if store_id in await self.evicting_stores():
+            found = await self.evictions()
+        except PDNotFound:  # which is what a server says, too, that has only just begun to lead
+            found = await self.evictions(before=frozenset((store_id,)))
+        if store_id in found.stores:
             msg = f"PD still evicts the leaders of store {store_id} after it was told to stop"
             raise PDError(msg, endpoint=endpoint)
 

@@ -29,6 +29,7 @@ from tikv_operator.pdclient.errors import PDError, PDUnexpectedAnswer, PDUnreach
 from tikv_operator.pdclient.listeners import Listener
 from tikv_operator.pdclient.metrics import PDMetrics
 from tikv_operator.pdclient.models import Store
+from tikv_operator.pdclient.notes import Notes
 from tikv_operator.pdclient.poll import take_snapshot
 from tikv_operator.pdclient.requester import PDRequester
 from tikv_operator.pdclient.schedule import PollSchedule
@@ -96,8 +97,7 @@ class PDHandle:
         self._slowly_read: float | None = None
         self._members_wanted = False
         self._members_until = 0.0
-        self._eviction_notes: dict[str, bool] = {}
-        self._label_notes: dict[str, dict[str, str | None]] = {}
+        self._notes = Notes()
         self._closed = False
         self._disconnected = False
 
@@ -146,6 +146,19 @@ class PDHandle:
         """Return whether PD moves the leaders away from this store, as far as is known."""
         return self._snapshot is not None and store_id in self._snapshot.evicting
 
+    def awaits_eviction(self, store_id: str) -> bool:
+        """Return whether no poll has begun and succeeded since a write of ours began or ended this store's eviction."""
+        return self._notes.waits(store_id)
+
+    def has_ended_eviction(self, store_id: str) -> bool:
+        """Return whether a poll has confirmed that the eviction which a write of ours ended is over."""
+        return self._notes.has_ended(store_id)
+
+    @property
+    def prepared(self) -> bool:
+        """PD has led for long enough to know what it says of leaders and peers, see `PDSnapshot.prepared`."""
+        return self._snapshot is not None and self._snapshot.prepared
+
     # -- what reconcilers ask for
 
     def refresh(self, *, members: bool = False) -> None:
@@ -175,18 +188,15 @@ class PDHandle:
 
         The snapshot says so at once; a poll that is under way, and may have asked PD before the write, doesn't undo it.
         """
-        self._eviction_notes[store_id] = evicting
+        self._notes.evicting(store_id, evicting)
         if self._snapshot is not None:
-            self._snapshot = self._noted(self._snapshot)
+            self._snapshot = self._notes.on(self._snapshot)
 
     def note_labels(self, store_id: str, labels: Mapping[str, str | None]) -> None:
         """Say that a write of ours just set these labels of a store, or (None) removed them. See `note_evicting`."""
-        self._label_notes.setdefault(store_id, {}).update(labels)
+        self._notes.labels(store_id, labels)
         if self._snapshot is not None:
-            self._snapshot = self._noted(self._snapshot)
-
-    def _noted(self, snapshot: PDSnapshot) -> PDSnapshot:
-        return snapshot.with_evicting(self._eviction_notes).with_labels(self._label_notes)
+            self._snapshot = self._notes.on(self._snapshot)
 
     # -- the poller
 
@@ -213,8 +223,7 @@ class PDHandle:
         """Look at PD once. Failure is part of the state, not an error: see `error` and `fresh`."""
         loop = asyncio.get_running_loop()
         self._schedule.started(loop.time())
-        self._eviction_notes.clear()  # they were written before this poll asks
-        self._label_notes.clear()
+        self._notes.look_begins()
         try:
             snapshot = await self._take()
         except PDError as error:
@@ -235,7 +244,9 @@ class PDHandle:
             async with asyncio.timeout(limit):
                 if slow:
                     await self._requester.renew()
-                snapshot = await take_snapshot(self.client, self._clock, known=None if slow else self._snapshot)
+                evicting = self._snapshot.evicting if self._snapshot is not None else frozenset()
+                known = None if slow else self._snapshot
+                snapshot = await take_snapshot(self.client, self._clock, known=known, evicting=evicting)
                 if not slow and self._snapshot is not None and not is_continued(self._snapshot, snapshot):
                     slow = True  # it may be another PD that answers now: its members say which cluster's
                     snapshot = await take_snapshot(self.client, self._clock)
@@ -259,7 +270,7 @@ class PDHandle:
         """Take `snapshot` as the newest look at PD, and tell the listeners what changed."""
         now = asyncio.get_running_loop().time()
         old, trusted = self._snapshot, self._trusted and self.fresh()  # it may have aged while a poll dragged on
-        new = self._noted(snapshot)
+        new = self._notes.look_succeeds(snapshot)
         self._schedule.succeeded(now)
         self._snapshot, self._error, self._trusted = new, None, True
         if self._lost_since is not None:

@@ -14,6 +14,8 @@ import msgspec
 __all__ = [
     "ENGINE_LABEL",
     "DownPeers",
+    "Evictions",
+    "KeptSchedulers",
     "Member",
     "MemberHealth",
     "Members",
@@ -190,6 +192,32 @@ class DownPeers(msgspec.Struct, frozen=True, kw_only=True):
     def elsewhere(self, store_id: str = "") -> int:
         """Return how many down peers are left without those of `store_id`; all of them if it is empty or unknown."""
         return max(0, self.count - self.by_store.get(store_id, 0))
+
+
+class Evictions(msgspec.Struct, frozen=True, kw_only=True):
+    """From which stores PD moves all leaders away, whoever asked for it.
+
+    Attributes:
+        stores: their ids, also of those whose eviction PD has yet to take up again.
+        prepared: PD runs its schedulers. One that has only just begun to lead doesn't: it first waits, for five minutes at most,
+            until it has heard from most regions. Before that it moves nothing, its counts of leaders, regions and down peers
+            are too low, and the end of an eviction that it has not taken up again isn't heeded.
+    """
+
+    stores: frozenset[str] = frozenset()
+    prepared: bool = True
+
+
+class KeptSchedulers(msgspec.Struct, frozen=True, kw_only=True):
+    """What PD keeps of its schedulers while no server leads, and a new leader takes up again.
+
+    Attributes:
+        some: there are any that are not disabled.
+        evicting: ids of the stores whose leaders are evicted.
+    """
+
+    some: bool = False
+    evicting: frozenset[str] = frozenset()
 
 
 class TSOMember(msgspec.Struct, frozen=True, kw_only=True):

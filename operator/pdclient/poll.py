@@ -7,32 +7,36 @@ import msgspec
 from controller_runtime.clock import Clock
 from tikv_operator.pdclient.client import PDClient
 from tikv_operator.pdclient.errors import PDNotBootstrapped
-from tikv_operator.pdclient.models import PDConfig, Store
+from tikv_operator.pdclient.models import Evictions, PDConfig, Store
 from tikv_operator.pdclient.snapshot import PDSnapshot, by_address
 
 __all__ = ["take_snapshot"]
 
 
-async def take_snapshot(client: PDClient, clock: Clock, *, known: PDSnapshot | None = None) -> PDSnapshot:
+async def take_snapshot(
+    client: PDClient, clock: Clock, *, known: PDSnapshot | None = None, evicting: frozenset[str] = frozenset()
+) -> PDSnapshot:
     """Read PD's stores and evictions, and, unless `known` is given, its configuration and members.
 
     The requests are sent one after the other, so that a PD which is down costs one failed request, not five.
 
     Args:
         known: an earlier snapshot, whose configuration and members are good enough.
+        evicting: ids of the stores whose leaders PD moved away when it was last looked at.
 
     Raises:
         PDError: PD could not be read. A PD that no TiKV has registered with yet simply has no stores.
     """
     taken_at = clock.now()
     stores = await _stores(client)
-    evicting = await _evicting(client)
+    evictions = await _evictions(client, evicting)
     config = known.config if known else await _config(client)
     members = known.members if known else await client.members()
     healthy = known.healthy if known else frozenset(member.id for member in await client.health() if member.healthy)
     return PDSnapshot(
         stores=by_address(stores),
-        evicting=evicting,
+        evicting=evictions.stores,
+        prepared=evictions.prepared,
         config=config,
         members=members,
         healthy=healthy,
@@ -61,8 +65,8 @@ async def _stores(client: PDClient) -> tuple[Store, ...]:
         return ()
 
 
-async def _evicting(client: PDClient) -> frozenset[str]:
+async def _evictions(client: PDClient, before: frozenset[str]) -> Evictions:
     try:
-        return await client.evicting_stores()
+        return await client.evictions(before=before)
     except PDNotBootstrapped:
-        return frozenset()
+        return Evictions()

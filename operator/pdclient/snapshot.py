@@ -21,6 +21,7 @@ class PDSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         stores: by address; of several stores with one address the one that counts (`by_address`).
         evicting: ids of the stores whose leaders PD moves away, whoever asked for it.
+        prepared: what PD says of leaders and of down peers can be believed, see `Evictions.prepared`.
         config: as of the last time it was read, which happens less often than the rest.
         members: likewise.
         healthy: likewise: the ids of the members that answer each other. Unlike a member, health is found out anew each time.
@@ -29,6 +30,7 @@ class PDSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     stores: Mapping[str, Store] = {}
     evicting: frozenset[str] = frozenset()
+    prepared: bool = True
     config: PDConfig = PDConfig()
     members: Members = Members()
     healthy: frozenset[str] = frozenset()
@@ -99,7 +101,7 @@ def changes(old: PDSnapshot | None, new: PDSnapshot, *, ready_regions: int) -> f
     """
     if old is None:
         return frozenset(new.stores)
-    if old.config.location_labels != new.config.location_labels:
+    if old.config.location_labels != new.config.location_labels or old.prepared != new.prepared:
         return frozenset(old.stores.keys() | new.stores.keys())
     moved = old.evicting ^ new.evicting
     changed = {

@@ -17,6 +17,7 @@ import msgspec
 
 from tikv_operator.pdclient.models import (
     DownPeers,
+    KeptSchedulers,
     Member,
     MemberHealth,
     Members,
@@ -34,6 +35,7 @@ __all__ = [
     "down_peers",
     "evicted_store_ids",
     "health",
+    "kept_schedulers",
     "members",
     "placement_rules",
     "store",
@@ -48,6 +50,8 @@ T = TypeVar("T")
 _STATES: Final = (StoreState.UP, StoreState.OFFLINE, StoreState.TOMBSTONE)
 _NODE_STATES: Final = (NodeState.PREPARING, NodeState.SERVING, NodeState.REMOVING, NodeState.REMOVED)
 _DEFAULT_MAX_REPLICAS: Final = 3
+_EVICT_LEADER_TYPE: Final = "evict-leader"
+_EVICT_LEADER: Final = "evict-leader-scheduler"
 
 _Number = int | str | None
 """An enum or id: a number, or a number (or name) written as a string."""
@@ -138,6 +142,21 @@ class _Rule(msgspec.Struct):
 
 class _Config(msgspec.Struct):
     replication: _Replication | None = None
+
+
+class _Scheduler(_Wire):
+    type: str | None = None
+    args: list[str] | None = None
+    disable: bool | None = None
+
+
+class _Schedule(_Wire):
+    schedulers_v2: list[_Scheduler] | None = None
+    schedulers_payload: dict[str, msgspec.Raw] | None = None
+
+
+class _ScheduleConfig(msgspec.Struct):
+    schedule: _Schedule | None = None
 
 
 class _Peer(msgspec.Struct):
@@ -273,6 +292,22 @@ def config(raw: bytes) -> PDConfig | None:
         max_replicas=_DEFAULT_MAX_REPLICAS if replication.max_replicas is None else replication.max_replicas,
         isolation_level=replication.isolation_level or "",
     )
+
+
+def kept_schedulers(raw: bytes) -> KeptSchedulers:
+    """Read from the answer of `GET config` which schedulers a PD that begins to lead starts.
+
+    Those of the list `schedulers-v2`, each with its own configuration in `schedulers-payload`, if it has one: that of the
+    eviction of leaders has the stores. Without one its arguments do, which are the first store that it was made for.
+    """
+    schedule = _read(_ScheduleConfig, raw).schedule or _Schedule()
+    enabled = [scheduler for scheduler in schedule.schedulers_v2 or () if not scheduler.disable]
+    evict_leader = next((scheduler for scheduler in enabled if scheduler.type == _EVICT_LEADER_TYPE), None)
+    if evict_leader is None:
+        return KeptSchedulers(some=bool(enabled))
+    payload = (schedule.schedulers_payload or {}).get(_EVICT_LEADER)
+    stores = frozenset((evict_leader.args or ())[:1]) if payload is None else evicted_store_ids(bytes(payload))
+    return KeptSchedulers(some=True, evicting=stores)
 
 
 def placement_rules(raw: bytes) -> tuple[PlacementRule, ...]:

@@ -67,6 +67,8 @@ class SimulationSettings:
         peer_down_after: a peer whose store was silent so long is reported as down.
         pd_revive_seconds: how long PD servers that have a quorum again need to elect a leader.
         pd_load_seconds: how long a PD server that starts needs to load its regions.
+        pd_prepare_seconds: how long a PD server that begins to lead collects what it must know, before it takes up its schedulers
+            and counts leaders and peers.
         pd_join_seconds: from the admission of a PD server that joins until it starts.
         crashing_pods: the main containers of these pods never come up.
         unready_pods: these pods run but never become ready.
@@ -108,6 +110,7 @@ class SimulationSettings:
     peer_down_after: float = 30.0
     pd_revive_seconds: float = 0.3
     pd_load_seconds: float = 0.2
+    pd_prepare_seconds: float = 0.5
     pd_join_seconds: float = 0.1
     crashing_pods: frozenset[str] = field(default_factory=frozenset)
     unready_pods: frozenset[str] = field(default_factory=frozenset)

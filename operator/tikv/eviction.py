@@ -1,9 +1,10 @@
 """How far the eviction of a store's leaders is, as the TiKV's condition LeadersEvicted tells. Pure functions.
 
 The condition is the operator's memory: it is persisted before PD is asked to evict, its transition time is the start of the
-eviction, and only a store that it names as evicting is released again. An evict-leader scheduler that an administrator has
-added is none of our business: one that is found when an eviction of ours begins does its work for us, and stays when we are
-done (the reasons that end in `ByOther`).
+eviction, and only a store that it names as evicting is released again. It does so until PD, asked anew after it has agreed,
+doesn't evict any more (`Ending`): a request whose answer was lost, or a PD server that has only just begun to lead, can bring
+back what had ended. An evict-leader scheduler that an administrator has added is none of our business: one that is found when
+an eviction of ours begins does its work for us, and stays when we are done (the reasons that end in `ByOther`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tikv_operator.common.instances import current_condition
 from tikv_operator.pdclient import PDSnapshot, Store, StoreState
 
 __all__ = [
+    "ENDING",
     "EVICTED",
     "EVICTED_BY_OTHER",
     "EVICTING",
@@ -28,10 +30,12 @@ __all__ = [
     "begins",
     "eviction_state",
     "is_borrowed",
+    "is_ending",
     "is_ours",
     "leaders_can_leave",
 ]
 
+ENDING: Final = "Ending"
 EVICTED: Final = "Evicted"
 EVICTING: Final = "Evicting"
 EVICTED_BY_OTHER: Final = "EvictedByOther"
@@ -106,8 +110,13 @@ def is_borrowed(tikv: TiKV) -> bool:
 
 
 def is_ours(tikv: TiKV) -> bool:
-    """Return whether this operator has evicted the store's leaders, so that it may let them come back."""
-    return _reason(tikv) in (EVICTING, EVICTED)
+    """Return whether this operator has evicted the store's leaders, and nobody has seen yet that they may come back."""
+    return _reason(tikv) in (EVICTING, EVICTED, ENDING)
+
+
+def is_ending(tikv: TiKV) -> bool:
+    """Return whether PD was told to end an eviction of ours, and has agreed."""
+    return _reason(tikv) == ENDING
 
 
 def _reason(tikv: TiKV) -> str:

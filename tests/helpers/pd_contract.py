@@ -25,6 +25,7 @@ from tikv_operator.pdclient import (
     Store,
     StoreState,
 )
+from tikv_operator.pdclient.models import Evictions
 
 __all__ = ["PDContract", "PDUnderTest"]
 
@@ -562,6 +563,33 @@ class PDContract:
         await pd.client.end_evict_leader(ids[1])
         assert await pd.client.evicting_stores() == frozenset()
         await pd.client.end_evict_leader(ids[1])  # once more changes nothing
+
+    async def test_an_eviction_outlives_all_servers_and_ends_only_when_it_was_taken_up_again(
+        self, pd: PDUnderTest
+    ) -> None:
+        ids = await pd.start_stores(3)
+        await pd.until(self.is_prepared(pd))
+        await pd.client.begin_evict_leader(ids[0])
+        await asyncio.sleep(5)  # PD saves its regions every three seconds; a server that finds none waits for none
+        for name in pd.names:
+            await pd.kill_server(name)
+        for name in pd.names:
+            pd.start_server(name)
+        found = await pd.until(pd.client.evictions)
+        assert found == Evictions(stores=frozenset(ids[:1]), prepared=False)
+        with pytest.raises(PDError, match="still evicts"):
+            await pd.client.end_evict_leader(ids[0])
+        await pd.until(self.is_prepared(pd))
+        assert await pd.client.evicting_stores() == {ids[0]}
+        await pd.client.end_evict_leader(ids[0])
+        assert await pd.client.evictions() == Evictions()
+        assert (await pd.client.evictions(before=frozenset(ids))).stores == frozenset()
+
+    def is_prepared(self, pd: PDUnderTest) -> Callable[[], Awaitable[bool]]:
+        async def prepared() -> bool:
+            return (await pd.client.evictions()).prepared
+
+        return prepared
 
     async def test_a_single_store_keeps_its_leaders_whatever_is_asked(self, pd: PDUnderTest) -> None:
         (number,) = await pd.start_stores(1)

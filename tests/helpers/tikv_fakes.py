@@ -46,6 +46,7 @@ from tikv_operator.common.conditions import set_condition
 from tikv_operator.common.metrics import InstanceMetrics
 from tikv_operator.common.settings import Settings
 from tikv_operator.pdclient import DownPeers, PDConfig, PDSnapshot, Store
+from tikv_operator.pdclient.notes import Notes
 from tikv_operator.tikv.pod import render_pod
 from tikv_operator.tikv.tasks.state import TiKVContext
 
@@ -391,6 +392,7 @@ class FakePD:
             taken_at=NOW,
         )
         self.error = error
+        self.notes = Notes()
         self._fresh = fresh
         self.hurried = 0
         self.refreshed = 0
@@ -404,9 +406,26 @@ class FakePD:
     def is_evicting(self, store_id: str) -> bool:
         return self.snapshot is not None and store_id in self.snapshot.evicting
 
+    @property
+    def prepared(self) -> bool:
+        return self.snapshot is not None and self.snapshot.prepared
+
+    def awaits_eviction(self, store_id: str) -> bool:
+        return self.notes.waits(store_id)
+
+    def has_ended_eviction(self, store_id: str) -> bool:
+        return self.notes.has_ended(store_id)
+
     def note_evicting(self, store_id: str, evicting: bool) -> None:
+        self.notes.evicting(store_id, evicting)
         if self.snapshot is not None:
-            self.snapshot = self.snapshot.with_evicting({store_id: evicting})
+            self.snapshot = self.notes.on(self.snapshot)
+
+    def look(self, **changes: Any) -> None:
+        """Look at PD again, in which this has changed."""
+        assert self.snapshot is not None
+        self.notes.look_begins()
+        self.snapshot = self.notes.look_succeeds(msgspec.structs.replace(self.snapshot, **changes))
 
     def note_labels(self, store_id: str, labels: dict[str, str | None]) -> None:
         if self.snapshot is not None:

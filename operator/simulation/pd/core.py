@@ -13,9 +13,11 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tikv_operator.simulation.pd.evictions import Evictions
 from tikv_operator.simulation.pd.items import check_items
 from tikv_operator.simulation.pd.members import Member, Members
 from tikv_operator.simulation.pd.regions import Regions
@@ -54,13 +56,14 @@ class SimulatedPD:
         self.configured: dict[str, Any] = {}
         """What PD was told of its configuration over its API, by dotted names."""
         self.regions = Regions()
-        self.evicting: set[int] = set()
+        self._evictions = Evictions()
         self._stores = StoreRegistry(self.cluster_id)
         self._next_id = _FIRST_REGION
         self._leader_budget = Budget(settings.leader_rate)
         self._peer_budget = Budget(settings.region_rate)
         self._rounds = Rounds(now, settings.schedule_interval)
         self._outage_until = now
+        self._bootstrapped_at = now
 
     # -- looking
 
@@ -71,6 +74,28 @@ class SimulatedPD:
     def serving(self, now: float) -> bool:
         """Whether PD answers: it has a leader, and no outage holds."""
         return self.members.serving(now) and now >= self._outage_until
+
+    def prepared(self, now: float) -> bool:
+        """Whether the server that leads has collected what it must know, runs its schedulers and counts leaders and peers."""
+        return self._unprepared_since(now) is None
+
+    @property
+    def evicting(self) -> AbstractSet[int]:
+        """The stores whose leaders are evicted, or will be as soon as PD is prepared."""
+        return self._evictions.kept
+
+    def evicting_now(self, now: float) -> AbstractSet[int]:
+        """The same without those that PD has yet to take up again."""
+        return self._evictions.running(self._unprepared_since(now))
+
+    def _unprepared_since(self, now: float) -> float | None:
+        since = self._leads_since()
+        return since if since is not None and now < since + self.settings.pd_prepare_seconds else None
+
+    def _leads_since(self) -> float | None:
+        """When the server that leads began to collect what it must know: it needs stores for that."""
+        serving = self.members.serving_at()
+        return None if serving is None else max(serving, self._bootstrapped_at)
 
     def stores(self) -> list[Store]:
         """All stores, tombstones too, by id."""
@@ -96,6 +121,8 @@ class SimulatedPD:
 
     def down_peers(self, now: float) -> list[tuple[int, list[tuple[int, int, int]]]]:
         """Regions with silent peers: (region, [(peer, store, seconds)]). A region without a living majority is silent."""
+        if not self.prepared(now):
+            return []
         silent = {
             store.id: int(now - store.stopped_at)
             for store in self._stores
@@ -123,6 +150,7 @@ class SimulatedPD:
         first = not self.bootstrapped
         store = self._stores.admit(registration, now)
         if first:
+            self._bootstrapped_at = now
             for _ in range(self.settings.regions):
                 self.regions.add(self._new_id(), store.id, self._new_id())
         self._touch()
@@ -266,14 +294,13 @@ class SimulatedPD:
         """
         self.tick(now)
         self._stores.get(store_id)
-        self.evicting.add(store_id)
+        self._evictions.begin(store_id, self._unprepared_since(now))
         self._touch()
 
     def stop_evicting(self, store_id: int, now: float) -> bool:
-        """Let a store lead again; False if its leaders weren't evicted."""
+        """Let a store lead again; False if its leaders weren't evicted, as far as the server that leads knows."""
         self.tick(now)
-        known = store_id in self.evicting
-        self.evicting.discard(store_id)
+        known = self._evictions.end(store_id, self._unprepared_since(now))
         self._touch()
         return known
 
@@ -334,6 +361,8 @@ class SimulatedPD:
             if store.state is NodeState.PREPARING and store.registered_at + self.settings.preparing_seconds <= at:
                 store.state = NodeState.SERVING
                 busy = True
+        if not self.prepared(at):
+            return busy
         for budget in (self._leader_budget, self._peer_budget):
             budget.refill(self.settings.schedule_interval)
         scheduling = Round(
@@ -360,6 +389,8 @@ class SimulatedPD:
         deadlines = [self._outage_until]
         if (elected := self.members.serving_at()) is not None:
             deadlines.append(elected)
+        if (since := self._leads_since()) is not None:
+            deadlines.append(since + settings.pd_prepare_seconds)
         for store in self._stores:
             if store.state is NodeState.PREPARING:
                 deadlines.append(store.registered_at + settings.preparing_seconds)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote
@@ -48,6 +49,10 @@ class _Call:
     @property
     def store_id(self) -> int:
         return int(self.parts[0])
+
+    @property
+    def evicting(self) -> AbstractSet[int]:
+        return self.pd.evicting_now(self.now)
 
 
 class _BadInput(Exception):
@@ -182,7 +187,8 @@ def _invalid_store(call: _Call) -> str:
 
 
 def _schedulers(call: _Call) -> tuple[int, Any]:
-    return 200, [*_SCHEDULERS, _EVICT_LEADER] if call.pd.evicting else list(_SCHEDULERS)
+    usual = _SCHEDULERS if call.pd.prepared(call.now) else ()
+    return 200, [*usual, _EVICT_LEADER] if call.evicting else list(usual)
 
 
 def _add_scheduler(call: _Call) -> tuple[int, Any]:
@@ -193,7 +199,7 @@ def _add_scheduler(call: _Call) -> tuple[int, Any]:
         return 400, "unknown scheduler"
     if wanted.store_id is None:
         return 400, "missing store id"
-    first = not call.pd.evicting
+    first = not call.evicting
     try:
         call.pd.evict_leaders(wanted.store_id, call.now)
     except PDRefused as error:
@@ -203,8 +209,8 @@ def _add_scheduler(call: _Call) -> tuple[int, Any]:
 
 def _remove_scheduler(call: _Call) -> tuple[int, Any]:
     name = call.parts[0]
-    if name == _EVICT_LEADER and call.pd.evicting:
-        for store in list(call.pd.evicting):
+    if name == _EVICT_LEADER and call.evicting:
+        for store in list(call.evicting):
             call.pd.stop_evicting(store, call.now)
         return 200, "The scheduler is removed."
     number = name.removeprefix(f"{_EVICT_LEADER}-")
@@ -217,7 +223,7 @@ def _remove_scheduler(call: _Call) -> tuple[int, Any]:
 
 
 def _evict_list(call: _Call) -> tuple[int, Any]:
-    return (200, shapes.evict_leader_list(call.pd)) if call.pd.evicting else (404, _NO_PAGE)
+    return (200, shapes.evict_leader_config(call.evicting)) if call.evicting else (404, _NO_PAGE)
 
 
 def _transfer_leader(call: _Call) -> tuple[int, Any]:

@@ -5,6 +5,7 @@ Everything here is pure; `now` is in seconds since the epoch.
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from controller_runtime.api import format_time
@@ -12,7 +13,7 @@ from tikv_operator.simulation.pd.core import SimulatedPD
 from tikv_operator.simulation.pd.members import Member
 from tikv_operator.simulation.pd.stores import Store
 
-__all__ = ["cluster", "config", "down_peers", "evict_leader_list", "health", "leader", "members", "store", "stores"]
+__all__ = ["cluster", "config", "down_peers", "evict_leader_config", "health", "leader", "members", "store", "stores"]
 
 _GIT_HASH: Final = "5ffdcc9c2e7ca7ba61e7dd4e8be4cd8d0f7e9c1b"
 _MIB: Final = 1 << 20
@@ -109,7 +110,9 @@ def _meta(pd: SimulatedPD, found: Store, now: float) -> dict[str, Any]:
 
 
 def _status(pd: SimulatedPD, found: Store, now: float) -> dict[str, Any]:
-    leaders, peers = pd.regions.leader_count(found.id), pd.regions.peer_count(found.id)
+    prepared = pd.prepared(now)
+    leaders = pd.regions.leader_count(found.id) if prepared else 0
+    peers = pd.regions.peer_count(found.id) if prepared else 0
     size = pd.settings.region_size
     used = min(peers * size * _MIB, found.capacity)
     status: dict[str, Any] = {
@@ -148,8 +151,8 @@ def down_peers(pd: SimulatedPD, now: float) -> dict[str, Any]:
     return {"count": len(regions), "regions": regions}
 
 
-def evict_leader_list(pd: SimulatedPD) -> dict[str, Any]:
-    return {"store-id-ranges": {str(store_id): [{"start-key": "", "end-key": ""}] for store_id in sorted(pd.evicting)}}
+def evict_leader_config(evicting: AbstractSet[int]) -> dict[str, Any]:
+    return {"store-id-ranges": {str(store_id): [{"start-key": "", "end-key": ""}] for store_id in sorted(evicting)}}
 
 
 def placement_rules(pd: SimulatedPD) -> list[dict[str, Any]]:
@@ -180,6 +183,7 @@ def config(pd: SimulatedPD) -> dict[str, Any]:
             "replica-schedule-limit": 64,
             "max-store-down-time": _duration(pd.settings.down_after),
             "enable-location-replacement": "true",
+            **_kept_schedulers(pd),
         },
         "replication": {
             "max-replicas": pd.replication.max_replicas,
@@ -189,6 +193,20 @@ def config(pd: SimulatedPD) -> dict[str, Any]:
             "enable-placement-rules-cache": "false",
             "isolation-level": pd.settings.isolation_level,
         },
+    }
+
+
+def _kept_schedulers(pd: SimulatedPD) -> dict[str, Any]:
+    """What a server that begins to lead takes up, once it is prepared."""
+    first = [str(store_id) for store_id in sorted(pd.evicting)][:1]
+    kept = [(kind, None) for kind in ("balance-region", "balance-leader", "hot-region")] + (
+        [("evict-leader", first)] if first else []
+    )
+    return {
+        "schedulers-v2": [
+            {"type": kind, "args": arguments, "disable": False, "args-payload": ""} for kind, arguments in kept
+        ],
+        "schedulers-payload": {"evict-leader-scheduler": evict_leader_config(pd.evicting)} if first else {},
     }
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from controller_runtime.task import Result, complete, task, wait
+from typing import Final
+
+from controller_runtime.task import Result, complete, retry, task, wait
 from tikv_operator.common.conditions import LEADERS_EVICTED
+from tikv_operator.common.pods import ready_since
 from tikv_operator.pdclient import PDHandle, Store
 from tikv_operator.tikv.eviction import (
+    ENDING,
     EVICTED,
     EVICTED_BY_OTHER,
     EVICTING,
@@ -13,11 +17,14 @@ from tikv_operator.tikv.eviction import (
     NOT_EVICTED,
     STORE_NOT_EXIST,
     is_borrowed,
+    is_ending,
     is_ours,
 )
 from tikv_operator.tikv.tasks.state import TiKVContext
 
 __all__ = ["end", "evict_leader"]
+
+_UNPREPARED: Final = "pd has only just begun to lead, and does not know yet who leads which region"
 
 
 @task("EndEvictLeader")
@@ -26,7 +33,7 @@ async def end(ctx: TiKVContext) -> Result:
     if ctx.pd is None:
         return wait(f"pd cannot be asked: {ctx.pd_trouble}")
     store_id = ctx.status.id
-    if not store_id or not is_ours(ctx.tikv):
+    if not store_id or not is_ours(ctx.tikv) or not ctx.pd.is_evicting(store_id):
         return complete("nothing to end")
     await ctx.pd.client.end_evict_leader(store_id)
     ctx.pd.note_evicting(store_id, False)
@@ -49,8 +56,12 @@ async def evict_leader(ctx: TiKVContext) -> Result:
 
 async def _evict(ctx: TiKVContext, pd: PDHandle, store: Store) -> Result:
     pd.hurry()
-    others = not is_ours(ctx.tikv) and await _others_evict(ctx, pd, store)
-    if not others and not is_ours(ctx.tikv):
+    if not pd.prepared:
+        # It would forget the evictions that it hasn't taken up again yet, and knows of no leader that is still there.
+        return wait(_UNPREPARED)
+    ours = _is_ours(ctx, pd, store)
+    others = not ours and await _others_evict(ctx, pd, store)
+    if not others and not ours:
         # Persisted before PD is asked: a scheduler of ours is never forgotten, whenever this process ends.
         ctx.observe(LEADERS_EVICTED, False, EVICTING, _progress(store))
         await ctx.write_status()
@@ -77,16 +88,34 @@ async def _others_evict(ctx: TiKVContext, pd: PDHandle, store: Store) -> bool:
     return ctx.leaders_leaving
 
 
+def _is_ours(ctx: TiKVContext, pd: PDHandle, store: Store) -> bool:
+    """Return whether what evicts the leaders, if anything does, is of our making."""
+    return is_ours(ctx.tikv) and not (is_ending(ctx.tikv) and pd.has_ended_eviction(store.id))
+
+
 async def _release(ctx: TiKVContext, pd: PDHandle, store: Store) -> Result:
-    if ctx.leaders_leaving and is_ours(ctx.tikv):
-        await pd.client.end_evict_leader(store.id)
-        pd.note_evicting(store.id, False)
-        pd.refresh()
-        ctx.leaders_leaving = False
+    if _is_ours(ctx, pd, store) and (ctx.leaders_leaving or not is_ending(ctx.tikv)):
+        return await _end(ctx, pd, store)
+    if is_ending(ctx.tikv):
+        if pd.awaits_eviction(store.id):
+            return retry(ctx.settings.requeue, "leaders may come back, as pd says; it is asked once more")
+        if ready_since(ctx.pod) is None or not ctx.serves:
+            return complete("leaders may come back")  # that is written along with what the pod is about to become
     ctx.observe(LEADERS_EVICTED, False, NOT_EVICTED, "leaders are not all evicted")
     if ctx.leaders_leaving:
         return complete("leaders are evicted by a scheduler that this operator did not add")
     return complete("leaders are not evicted")
+
+
+async def _end(ctx: TiKVContext, pd: PDHandle, store: Store) -> Result:
+    if not pd.prepared:
+        return wait(_UNPREPARED)  # it can't end yet what it has still to take up again
+    await pd.client.end_evict_leader(store.id)
+    pd.note_evicting(store.id, False)
+    pd.refresh()
+    ctx.leaders_leaving = False
+    ctx.observe(LEADERS_EVICTED, False, ENDING, "leaders may come back, as pd says; it is asked once more")
+    return retry(ctx.settings.requeue, "leaders are not evicted any more")
 
 
 async def _forget_store(ctx: TiKVContext, pd: PDHandle) -> None:

@@ -79,6 +79,12 @@ async def _recreate(ctx: TiKVContext, current: Pod) -> Result:
         ctx.problem("GroupPaused", message)
         return wait(message)  # the end of the pause is an event
     ctx.pd.hurry()
+    if not ctx.pd.prepared:
+        message = (
+            "pod must be recreated, but pd has only just begun to lead, and does not know all leaders and peers yet"
+        )
+        ctx.problem("WaitingForPD", message)
+        return wait(message)  # it tells when it is prepared
     trouble = await disruption.at_first(ctx, ctx.pd)
     if trouble:
         return _wait_for_peers(ctx, trouble)

@@ -123,10 +123,16 @@ class TiKVContext(InstanceContext[TiKV]):
         return self.pd is not None and self.store is None and is_missed(self.tikv)
 
     def eviction(self) -> EvictionState:
-        """Return whether what needs the leaders gone may go on. It may at once where no other store could take them."""
+        """Return whether what needs the leaders gone may go on. It may at once where no other store could take them.
+
+        A PD that isn't prepared counts too few leaders: then it may not, however long that has taken.
+        """
         snapshot = self.pd.snapshot if self.pd is not None else None
-        if self.store is not None and snapshot is not None and not leaders_can_leave(self.store, snapshot):
-            return EvictionState(over=True)
+        if self.store is not None and snapshot is not None:
+            if not leaders_can_leave(self.store, snapshot):
+                return EvictionState(over=True)
+            if not snapshot.prepared:
+                return EvictionState(over=False)
         return eviction_state(self.tikv, self.store, timeout=self.settings.eviction_timeout, now=self.now)
 
     # What tasks say

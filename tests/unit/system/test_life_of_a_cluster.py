@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from controller_runtime.api import ObjectKey
 from controller_runtime.api.k8s import Pod
 from helpers.whole_system import System, whole_system
+from tikv_operator.common.conditions import LEADERS_EVICTED, condition_reason
 from tikv_operator.demo.manifests import load
 from tikv_operator.demo.scenario import Scenario
 from tikv_operator.demo.stage import DEMO_SETTINGS
@@ -151,6 +153,37 @@ async def test_pd_dies_in_the_middle(step: str) -> None:
             await system.simulation.kill_pd(CLUSTER)
 
         await play(scenario(system), trouble={step: kill})
+
+
+@pytest.mark.parametrize("left", [4, 0], ids=["the first of five", "the last"])
+async def test_pd_dies_when_a_pod_is_made_anew_and_takes_up_the_eviction_of_its_leaders_late(left: int) -> None:
+    """Meanwhile nothing else may go: PD says that no store leads anything. And what it takes up again must be ended."""
+    async with whole_system(DEMO_SETTINGS, replace(WORLD, pd_prepare_seconds=40.0)) as system:
+        patient = Scenario(system.user, system.world, load([SAMPLE]), timeout=900.0)
+        await play(patient, until="scale out")
+        before = system.world.pod_uids(GROUP)
+
+        async def kill_pd() -> None:
+            while len(before & {pod.metadata.uid for pod in system.world.pods(GROUP) if not deleted(pod)}) != left:
+                await asyncio.sleep(0.01)
+            await system.simulation.kill_pd(CLUSTER)
+            await asyncio.sleep(30)
+            assert len(before & system.world.pod_uids(GROUP)) == left
+            assert len([store for store in system.simulation.stores(CLUSTER) if store.evicting]) == 1
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(kill_pd())
+            result = await patient.play(next(step for step in patient.steps() if step.name.startswith("roll")))
+            assert not result.error, result.error
+        await asyncio.sleep(60)
+        assert not any(store.evicting for store in system.simulation.stores(CLUSTER))
+        for tikv in system.world.tikvs(GROUP):
+            assert tikv.status is not None
+            assert condition_reason(tikv.status.conditions, LEADERS_EVICTED) == "NotEvicted"
+
+
+def deleted(pod: Pod) -> bool:
+    return pod.metadata.deletion_timestamp is not None
 
 
 @pytest.mark.parametrize("step", STEPS[:4])

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -20,6 +21,7 @@ from tikv_operator.pdclient import (
     PDUnreachable,
 )
 from tikv_operator.pdclient.metrics import PDMetrics
+from tikv_operator.pdclient.models import Evictions
 
 V1 = "/pd/api/v1"
 Act = Callable[[PDClient], Awaitable[Any]]
@@ -235,6 +237,8 @@ async def test_any_other_answer_about_readiness_is_an_error() -> None:
 # -- eviction of leaders
 
 NAMES, LIST = f"GET {V1}/schedulers", f"GET {V1}/scheduler-config/evict-leader-scheduler/list"
+CONFIG = f"GET {V1}/config"
+NONE = (b"[]", b"null")
 BEGIN, END = f"POST {V1}/schedulers", f"DELETE {V1}/schedulers/evict-leader-scheduler-4"
 
 
@@ -263,7 +267,52 @@ async def test_which_stores_are_evicted(names: bytes, listed: bytes | None, expe
     if listed is not None:
         pd.script[LIST] = [says(200, listed)]
     assert await client(pd).evicting_stores() == expected
-    assert len(pd.calls) == (1 if listed is None else 2)
+    assert [str(call) for call in pd.calls[1:]] == ([] if listed is None else [LIST]) + (
+        [CONFIG] if names in NONE else []
+    )
+
+
+def keeps(*stores: str) -> PDResponse:
+    """A configuration with schedulers, of which one evicts the leaders of these stores."""
+    ranges = {store: [{"start-key": "", "end-key": ""}] for store in stores}
+    schedule: dict[str, Any] = {
+        "schedulers-v2": [{"type": "balance-leader", "args": None, "disable": False}],
+        "schedulers-payload": {},
+    }
+    if stores:
+        schedule["schedulers-v2"].append({"type": "evict-leader", "args": ["1"], "disable": False})
+        schedule["schedulers-payload"]["evict-leader-scheduler"] = {"store-id-ranges": ranges}
+    return says(200, msgspec.json.encode({"schedule": schedule, "replication": {}}))
+
+
+async def test_a_server_that_has_only_just_begun_to_lead_will_evict_what_pd_keeps() -> None:
+    pd = ScriptedPD(script={NAMES: [says(200, b"[]")], CONFIG: [keeps("4", "5")]})
+    assert await client(pd).evictions() == Evictions(stores=frozenset({"4", "5"}), prepared=False)
+
+
+async def test_without_any_scheduler_to_take_up_a_server_is_prepared() -> None:
+    pd = ScriptedPD(script={NAMES: [says(200, b"[]")]})
+    assert await client(pd).evictions() == Evictions(prepared=True)
+
+
+@pytest.mark.parametrize(("kept", "expected"), [(["4"], {"4"}), ([], set())], ids=["not taken up yet", "over"])
+async def test_an_eviction_is_over_only_if_pd_does_not_keep_it(kept: list[str], expected: set[str]) -> None:
+    pd = ScriptedPD(script={NAMES: [says(200, b'["balance-leader-scheduler"]')], CONFIG: [keeps(*kept)]})
+    found = await client(pd).evictions(before=frozenset({"4"}))
+    assert found == Evictions(stores=frozenset(expected), prepared=True)
+
+
+async def test_what_goes_on_is_not_asked_about_twice() -> None:
+    pd = ScriptedPD(evicting={4})
+    assert (await client(pd).evictions(before=frozenset({"4"}))).stores == {"4"}
+    assert pd.count(CONFIG) == 0
+
+
+@pytest.mark.parametrize("names", [b"[]", b'["balance-leader-scheduler"]'], ids=["no scheduler", "some schedulers"])
+async def test_an_end_that_a_server_does_not_heed_yet_is_an_error(names: bytes) -> None:
+    pd = ScriptedPD(script={END: [says(404)], NAMES: [says(200, names)], CONFIG: [keeps("4")]})
+    with pytest.raises(PDError, match="still evicts the leaders of store 4"):
+        await client(pd).end_evict_leader("4")
 
 
 async def test_a_scheduler_that_goes_between_the_two_questions_evicts_nothing() -> None:
@@ -305,7 +354,8 @@ async def test_a_refused_eviction_that_cannot_be_confirmed_raises_the_refusal() 
     ("answer", "names", "message"),
     [
         pytest.param(says(200), FREE, None, id="ended"),
-        pytest.param(says(404), EVICTED, None, id="there was none"),
+        pytest.param(says(404), FREE, None, id="there was none"),
+        pytest.param(says(404), EVICTED, "still evicts", id="said that there is none, and goes on"),
         pytest.param(says(200), EVICTED, "still evicts", id="said yes and goes on"),
         pytest.param(says(500, b"no"), FREE, "status: 500", id="refused"),
         pytest.param(says(202), FREE, "status: 202", id="neither yes nor no"),

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import pytest
 
 from controller_runtime.api.resource import ObjectKey
@@ -15,10 +16,11 @@ from controller_runtime.clock import LoopClock
 from helpers.recording_log import RecordingLog
 from helpers.scripted_pd import News, ScriptedPD, wire_store
 from tikv_operator.common.settings import Settings
-from tikv_operator.pdclient import PDHandle, PDSnapshot, PDUnreachable
+from tikv_operator.pdclient import PDHandle, PDResponse, PDSnapshot, PDUnreachable
 
 A, B = "basic-tikv-a.basic-tikv-peer.ns1:20160", "basic-tikv-b.basic-tikv-peer.ns1:20160"
 STORES, CONFIG = "GET /pd/api/v1/stores", "GET /pd/api/v1/config"
+SCHEDULERS = "GET /pd/api/v1/schedulers"
 
 
 @dataclass
@@ -434,6 +436,46 @@ async def test_a_note_is_corrected_by_the_next_poll() -> None:
         w.handle.note_evicting("1", True)
         await asyncio.sleep(31)
         assert not w.handle.is_evicting("1"), "PD never began, or somebody ended it"
+
+
+async def test_an_end_of_ours_is_confirmed_by_a_poll_that_begins_later_and_succeeds() -> None:
+    w = world()
+    async with w.polling():
+        w.pd.delay = 1.0
+        await asyncio.sleep(31.5)  # a poll is under way
+        w.handle.note_evicting("1", False)
+        await asyncio.sleep(10)
+        assert w.handle.awaits_eviction("1")
+        w.pd.delay, w.pd.down = 0.0, True
+        await asyncio.sleep(31)
+        assert w.handle.awaits_eviction("1")
+        assert not w.handle.has_ended_eviction("1")
+        w.pd.down = False
+        await asyncio.sleep(31)
+        assert not w.handle.awaits_eviction("1")
+        assert w.handle.has_ended_eviction("1")
+
+
+async def test_an_eviction_does_not_end_while_a_server_has_yet_to_take_it_up_again() -> None:
+    schedule = {
+        "schedulers-v2": [{"type": "evict-leader", "args": ["1"], "disable": False}],
+        "schedulers-payload": {"evict-leader-scheduler": {"store-id-ranges": {"1": []}}},
+    }
+    kept = PDResponse(200, msgspec.json.encode({"schedule": schedule, "replication": {}}))
+    w = world()
+    w.pd.evicting.add(1)
+    async with w.polling():
+        w.news.take()
+        w.pd.script = {SCHEDULERS: [PDResponse(200, b"[]")], CONFIG: [kept]}
+        await asyncio.sleep(31)
+        assert w.handle.is_evicting("1")
+        assert not w.handle.prepared
+        assert w.news.take() == ([{A, B}], 0)
+        w.pd.script = {SCHEDULERS: [PDResponse(200, b'["balance-leader-scheduler"]')], CONFIG: [kept]}
+        await asyncio.sleep(31)
+        assert w.handle.is_evicting("1")
+        assert w.handle.prepared
+        assert w.news.take() == ([{A, B}], 0)
 
 
 async def test_labels_of_ours_are_seen_at_once_and_corrected_by_the_next_poll() -> None:

@@ -113,6 +113,12 @@ def test_other_location_labels_wake_all() -> None:
     assert changes(old, new, ready_regions=100) == {A, B, C}
 
 
+def test_a_server_that_is_prepared_now_wakes_all() -> None:
+    unprepared = msgspec.structs.replace(snapshot(store("1", A), store("2", B)), prepared=False)
+    prepared = msgspec.structs.replace(unprepared, prepared=True)
+    assert changes(unprepared, prepared, ready_regions=100) == {A, B}
+
+
 def test_the_first_snapshot_wakes_all() -> None:
     assert changes(None, snapshot(store("1", A), store("2", B)), ready_regions=100) == {A, B}
 

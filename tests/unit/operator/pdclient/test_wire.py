@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tikv_operator.pdclient import Member, MemberHealth, Members, PDConfig, Store, TSOMember, wire
+from tikv_operator.pdclient.models import KeptSchedulers
 
 FULL_STORE = (
     b'{"store":{"id":4,"address":"basic-tikv-5gzwgj.basic-tikv-peer.default:20160",'
@@ -187,6 +188,26 @@ def test_down_peers_are_counted_without_those_of_the_own_store(
 )
 def test_the_evicted_stores(raw: bytes, expected: set[str]) -> None:
     assert wire.evicted_store_ids(raw) == expected
+
+
+BALANCE, EVICT = {"type": "balance-leader"}, {"type": "evict-leader", "args": ["4"]}
+FIVE = {"evict-leader-scheduler": {"store-id-ranges": {"5": None}}, "balance-leader-scheduler": None}
+
+
+@pytest.mark.parametrize(
+    ("answer", "some", "evicting"),
+    [
+        pytest.param({}, False, set(), id="nothing said"),
+        pytest.param({"schedule": {"schedulers-v2": None}}, False, set(), id="null"),
+        pytest.param({"schedule": {"schedulers-v2": [BALANCE]}}, True, set(), id="another kind"),
+        pytest.param({"schedule": {"schedulers-v2": [BALANCE | {"disable": True}]}}, False, set(), id="disabled"),
+        pytest.param({"schedule": {"schedulers-v2": [EVICT], "schedulers-payload": FIVE}}, True, {"5"}, id="its own"),
+        pytest.param({"schedule": {"schedulers-v2": [BALANCE, EVICT]}}, True, {"4"}, id="by its arguments"),
+        pytest.param({"schedule": {"schedulers-payload": FIVE}}, False, set(), id="left over, and not taken up"),
+    ],
+)
+def test_the_schedulers_that_are_kept(answer: dict[str, Any], some: bool, evicting: set[str]) -> None:
+    assert wire.kept_schedulers(msgspec.json.encode(answer)) == KeptSchedulers(some=some, evicting=frozenset(evicting))
 
 
 def test_the_timestamp_service() -> None:

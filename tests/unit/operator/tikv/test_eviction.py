@@ -37,7 +37,15 @@ def test_no_condition_of_this_generation_says_nothing(generation: int | None) ->
 
 
 @pytest.mark.parametrize(
-    ("reason", "ours"), [("Evicting", True), ("Evicted", True), ("NotEvicted", False), ("StoreNotExist", False)]
+    ("reason", "ours"),
+    [
+        ("Evicting", True),
+        ("Evicted", True),
+        ("Ending", True),
+        ("NotEvicted", False),
+        ("StoreNotExist", False),
+        ("EvictingByOther", False),
+    ],
 )
 def test_the_condition_remembers_whose_eviction_it_is(reason: str, ours: bool) -> None:
     assert is_ours(with_condition(make_tikv(), "LeadersEvicted", False, reason, generation=1)) is ours

@@ -253,7 +253,13 @@ class TestRollingRestart:
         await world.run()
         assert "create Pod basic-tikv-abc123" in world.client.writes
         assert ("end_evict_leader", "4") in world.pd.client.calls
+        assert summary(world.tikv)["LeadersEvicted"] == "False/Ending"
+
+        world.show_store(make_store(start_timestamp=int(NOW) - 60))
+        world.pod_runs()
+        await world.run()
         assert summary(world.tikv)["LeadersEvicted"] == "False/NotEvicted"
+        assert world.client.writes == ["update_status TiKV basic-abc123"]
 
     async def test_is_not_begun_on_stale_data(self) -> None:
         world = await serving()

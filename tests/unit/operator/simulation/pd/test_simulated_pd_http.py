@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -174,6 +175,58 @@ def test_all_evictions_end_with_their_scheduler(world: PDWorld) -> None:
         world.call("POST", "v1/schedulers", body={"name": "evict-leader-scheduler", "store_id": store_id})
     assert world.call("DELETE", "v1/schedulers/evict-leader-scheduler")[0] == 200
     assert world.pd.evicting == set()
+
+
+def restarted(settings: SimulationSettings) -> PDWorld:
+    """A PD that evicts the leaders of stores 1 and 3, and whose server was killed and has just begun to lead again."""
+    world = PDWorld(settings)
+    world.start_all(3)
+    for store_id in (1, 3):
+        world.call("POST", "v1/schedulers", body={"name": "evict-leader-scheduler", "store_id": store_id})
+    world.pd.member_runs("pd-0", False, world.now)
+    world.pd.member_runs("pd-0", True, world.now)
+    world.after(settings.pd_revive_seconds)
+    return world
+
+
+def test_a_server_that_begins_to_lead_takes_up_its_schedulers_late() -> None:
+    world = restarted(SimulationSettings(pd_prepare_seconds=30.0))
+    assert world.call("GET", "v1/schedulers") == (200, [])
+    assert world.call("GET", "v1/scheduler-config/evict-leader-scheduler/list")[0] == 404
+    assert world.call("DELETE", "v1/schedulers/evict-leader-scheduler-1")[0] == 404
+    schedule = world.call("GET", "v1/config")[1]["schedule"]
+    assert schedule["schedulers-payload"]["evict-leader-scheduler"]["store-id-ranges"].keys() == {"1", "3"}
+    assert "evict-leader" in {scheduler["type"] for scheduler in schedule["schedulers-v2"]}
+    world.after(30.0)
+    assert "evict-leader-scheduler" in world.call("GET", "v1/schedulers")[1]
+    assert world.call("GET", "v1/scheduler-config/evict-leader-scheduler/list")[1]["store-id-ranges"].keys() == {
+        "1",
+        "3",
+    }
+
+
+def test_until_then_it_moves_and_counts_nothing() -> None:
+    world = restarted(SimulationSettings(pd_prepare_seconds=30.0))
+    world.pd.stop_evicting(1, world.now)
+    counts = [(store["status"]["leader_count"], store["status"]["region_count"]) for store in stores_of(world)]
+    assert counts == [(0, 0)] * 3
+    world.after(30.0)
+    assert all(store["status"]["region_count"] for store in stores_of(world))
+
+
+def test_an_eviction_that_begins_before_that_writes_over_those_that_are_kept() -> None:
+    world = restarted(SimulationSettings(pd_prepare_seconds=30.0))
+    world.call("POST", "v1/schedulers", body={"name": "evict-leader-scheduler", "store_id": 2})
+    assert world.call("GET", "v1/schedulers") == (200, ["evict-leader-scheduler"])
+    world.after(30.0)
+    assert world.pd.evicting == {2}
+    assert world.call("DELETE", "v1/schedulers/evict-leader-scheduler-2")[0] == 200
+    assert world.pd.evicting == set()
+
+
+def stores_of(world: PDWorld) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = world.call("GET", "v1/stores")[1]["stores"]
+    return found
 
 
 def test_labels_are_set_and_deleted(world: PDWorld) -> None:

@@ -12,6 +12,7 @@ from helpers.tikv_fakes import (
     FakePD,
     condition,
     make_context,
+    make_pod,
     make_store,
     make_tikv,
     summary,
@@ -19,7 +20,10 @@ from helpers.tikv_fakes import (
 )
 from tikv_operator.api import TiKV, TiKVStatus
 from tikv_operator.pdclient import PDError, Store
+from tikv_operator.tikv.health import Health
 from tikv_operator.tikv.tasks import evict_leader
+
+UNPREPARED = "pd has only just begun to lead, and does not know yet who leads which region"
 
 
 def context(tikv: TiKV | None = None, *, store: Store | None = None, evict: bool, evicting: bool = False) -> Any:
@@ -86,6 +90,17 @@ class TestBegin:
         await evict_leader.evict_leader(ctx)
         assert summary(ctx.tikv)["LeadersEvicted"] == "True/Evicted"
 
+    @pytest.mark.parametrize("leaders", [0, 3])
+    async def test_a_pd_that_has_only_just_begun_to_lead_is_waited_for(self, leaders: int) -> None:
+        """It would write over the evictions that it hasn't taken up again, and its count of leaders says nothing."""
+        for tikv in (make_tikv(), ours()):
+            ctx = context(tikv, store=make_store(leader_count=leaders), evict=True)
+            ctx.pd.look(prepared=False)
+            result = await evict_leader.evict_leader(ctx)
+            assert (result.status, result.message) == (Status.WAIT, UNPREPARED)
+            assert ctx.pd.client.calls == ctx.client.writes == []
+            assert summary(ctx.tikv) == summary(tikv)
+
 
 class TestASchedulerOfSomebodyElse:
     """It does our work for us. It stays when we are done."""
@@ -138,8 +153,23 @@ class TestEnd:
         ctx = context(ours(reason), store=make_store(), evict=False, evicting=True)
         await evict_leader.evict_leader(ctx)
         assert ctx.pd.client.calls == [("end_evict_leader", "4")]
-        assert summary(ctx.tikv)["LeadersEvicted"] == "False/NotEvicted"
+        assert summary(ctx.tikv)["LeadersEvicted"] == "False/Ending"
         assert not ctx.pd.is_evicting("4")
+
+    async def test_an_eviction_that_pd_does_not_show_is_ended_all_the_same(self) -> None:
+        """The answer to its beginning may have been lost, and the last look at PD older than it."""
+        ctx = context(ours(), store=make_store(), evict=False, evicting=False)
+        await evict_leader.evict_leader(ctx)
+        assert ctx.pd.client.calls == [("end_evict_leader", "4")]
+        assert summary(ctx.tikv)["LeadersEvicted"] == "False/Ending"
+
+    async def test_a_pd_that_has_only_just_begun_to_lead_is_waited_for(self) -> None:
+        ctx = context(ours("Evicted"), store=make_store(), evict=False, evicting=True)
+        ctx.pd.look(prepared=False)
+        result = await evict_leader.evict_leader(ctx)
+        assert (result.status, result.message) == (Status.WAIT, UNPREPARED)
+        assert ctx.pd.client.calls == []
+        assert summary(ctx.tikv)["LeadersEvicted"] == "True/Evicted"
 
     async def test_a_scheduler_of_an_administrator_stays(self) -> None:
         for tikv in (make_tikv(), with_condition(make_tikv(), "LeadersEvicted", False, "NotEvicted")):
@@ -155,6 +185,74 @@ class TestEnd:
         with pytest.raises(PDError):
             await evict_leader.evict_leader(ctx)
         assert summary(ctx.tikv)["LeadersEvicted"] == "False/Evicting"
+
+
+class TestAfterTheEnd:
+    """PD has agreed. Until a later look at it shows no eviction, one that comes back is ours."""
+
+    def ending(self, *, serves: bool = True, **options: Any) -> Any:
+        ctx = make_context(
+            ours("Ending"), pd=FakePD(make_store(), **options), store=make_store(), pod=make_pod(ready_for=3600)
+        )
+        ctx.health = Health(store_ready=True, healthy=serves)
+        return ctx
+
+    async def test_pd_is_looked_at_once_more(self) -> None:
+        ctx = self.ending()
+        ctx.pd.note_evicting("4", False)
+        result = await evict_leader.evict_leader(ctx)
+        assert (result.status, result.after) == (Status.RETRY, ctx.settings.requeue)
+        assert summary(ctx.tikv)["LeadersEvicted"] == "False/Ending"
+
+    async def test_a_look_that_shows_none_is_the_end(self) -> None:
+        ctx = self.ending()
+        ctx.pd.note_evicting("4", False)
+        ctx.pd.look()
+        await evict_leader.evict_leader(ctx)
+        assert ctx.pd.client.calls == []
+        assert summary(ctx.tikv)["LeadersEvicted"] == "False/NotEvicted"
+
+    async def test_which_is_written_together_with_what_the_pod_is_about_to_become(self) -> None:
+        ctx = self.ending(serves=False)
+        assert (await evict_leader.evict_leader(ctx)).status is Status.COMPLETE
+        assert summary(ctx.tikv)["LeadersEvicted"] == "False/Ending"
+        assert ctx.client.writes == []
+
+    async def test_an_eviction_that_comes_back_is_ended_again(self) -> None:
+        ctx = self.ending(evicting=["4"])
+        ctx.leaders_leaving = True
+        await evict_leader.evict_leader(ctx)
+        assert ctx.pd.client.calls == [("end_evict_leader", "4")]
+        assert summary(ctx.tikv)["LeadersEvicted"] == "False/Ending"
+
+    async def test_one_that_begins_after_such_a_look_is_an_administrators(self) -> None:
+        ctx = self.ending()
+        ctx.pd.note_evicting("4", False)
+        ctx.pd.look()
+        ctx.pd.look(evicting=frozenset({"4"}))
+        ctx.leaders_leaving = True
+        result = await evict_leader.evict_leader(ctx)
+        assert result.message == "leaders are evicted by a scheduler that this operator did not add"
+        assert ctx.pd.client.calls == []
+        assert summary(ctx.tikv)["LeadersEvicted"] == "False/NotEvicted"
+
+    async def test_and_is_used_like_one_when_leaders_must_go_again(self) -> None:
+        ctx = self.ending()
+        ctx.pd.note_evicting("4", False)
+        ctx.pd.look()
+        ctx.pd.look(evicting=frozenset({"4"}))
+        ctx.evict_leaders = ctx.leaders_leaving = True
+        await evict_leader.evict_leader(ctx)
+        assert ctx.pd.client.calls == []
+        assert summary(ctx.tikv)["LeadersEvicted"] == "True/EvictedByOther"
+
+    async def test_leaders_that_must_go_again_have_all_the_time_that_an_eviction_has(self) -> None:
+        ctx = context(ours("Ending", age=36000), store=make_store(leader_count=3), evict=True)
+        await evict_leader.evict_leader(ctx)
+        assert ctx.pd.client.calls == [("begin_evict_leader", "4")]
+        found = condition(ctx.tikv, "LeadersEvicted")
+        assert found is not None
+        assert (found.reason, found.last_transition_time) == ("Evicting", format_time(NOW))
 
 
 class TestWithoutAStore:
@@ -185,9 +283,10 @@ class TestEndBeforeTheTiKVGoes:
         tikv = ours("Evicted")
         assert tikv.status is not None
         tikv.status.id = "4"
-        ctx = context(tikv, evict=False)
+        ctx = context(tikv, evict=False, evicting=True)
         assert (await evict_leader.end(ctx)).status is Status.COMPLETE
         assert ctx.pd.client.calls == [("end_evict_leader", "4")]
+        assert (await evict_leader.end(ctx)).message == "nothing to end"
 
     async def test_otherwise_there_is_nothing_to_do(self) -> None:
         stranger = make_tikv()

@@ -7,7 +7,7 @@ found by an earlier one. Everything here is synchronous, but for writing the sta
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -33,7 +33,6 @@ from tikv_operator.tikv.eviction import EvictionState, begins, eviction_state, l
 from tikv_operator.tikv.health import Health
 from tikv_operator.tikv.news import news_of
 from tikv_operator.tikv.stores import is_missed
-from tikv_operator.tikv.volumemodification import VolumeModifier
 
 __all__ = [
     "PDs",
@@ -71,7 +70,6 @@ class TiKVContext(InstanceContext[TiKV]):
         store: PD's view of the TiKV's store; None if PD has none, or can't be trusted.
         leaders_leaving: PD evicts leaders from the store.
         evict_leaders: a task of this run wants the leaders gone.
-        volume_modifiers: change volumes through the API of their cloud, by the driver.
         disruption: held by whoever takes down a pod that serves: shared by all runs, so that each sees what others did.
     """
 
@@ -80,7 +78,6 @@ class TiKVContext(InstanceContext[TiKV]):
     news: Callable[..., News | None] = news_of
     pds: PDs
     disruption: asyncio.Lock = field(default_factory=asyncio.Lock)
-    volume_modifiers: Mapping[str, VolumeModifier] = field(default_factory=dict)
 
     pd: PDHandle | None = None
     pd_trouble: str = ""

@@ -1,3 +1,0 @@
-from tikv_operator.volume.modifier import VolumeModifier
-
-__all__ = ["VolumeModifier"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ Manifest = dict[str, Any]
 @pytest.fixture(scope="module")
 def applied() -> list[Manifest]:
     """What `kubectl apply -k config/default` would send."""
-    ran = subprocess.run(
-        [str(kubectl_path()), "kustomize", str(CONFIG / "default")], capture_output=True, text=True, check=False
-    )
+    return kustomize(CONFIG / "default")
+
+
+def kustomize(folder: Path) -> list[Manifest]:
+    ran = subprocess.run([str(kubectl_path()), "kustomize", str(folder)], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     return list(yaml.safe_load_all(ran.stdout))
 
@@ -116,3 +119,27 @@ def test_the_monitor_finds_the_manager(applied: list[Manifest]) -> None:
     _, container = manager(applied)
     ports = {port["name"] for port in container["ports"]}
     assert {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]} <= ports
+
+
+def test_clouds_are_switched_on_by_components(tmp_path: Path) -> None:
+    """Volumes are changed through a cloud: the flags, what the operator reads for it, and nothing else."""
+    folder = tmp_path / "config"
+    shutil.copytree(CONFIG, folder)
+    file = folder / "default" / "kustomization.yaml"
+    components = {"components": ["../volumes", "../volumes/aws", "../volumes/azure"]}
+    assert all(f"#   - {component}" in file.read_text() for component in components["components"])
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | components))
+    rendered = kustomize(folder / "default")
+
+    pod, container = manager(rendered)
+    assert container["args"][-2:] == ["--volume-modifier=aws", "--volume-modifier=azure"]
+    (deployment,) = of_kind(rendered, "Deployment")
+    assert deployment["spec"]["template"]["metadata"]["labels"]["azure.workload.identity/use"] == "true"
+    known = {manifest["metadata"]["name"] for manifest in kustomize(CONFIG / "default")}
+    added = [manifest for manifest in rendered if manifest["metadata"]["name"] not in known]
+    assert {(manifest["kind"], manifest["metadata"]["name"]) for manifest in added} == {
+        ("ClusterRole", "tikv-operator-volumes"),
+        ("ClusterRoleBinding", "tikv-operator-volumes"),
+    }
+    (binding,) = of_kind(added, "ClusterRoleBinding")
+    assert [subject["name"] for subject in binding["subjects"]] == [pod["serviceAccountName"]]

@@ -128,6 +128,24 @@ async def test_a_file_that_cannot_be_used_is_one_line_and_exit_code_2(
     assert err.count("\n") == 1
 
 
+async def test_a_cloud_that_cannot_be_used_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    status, out, err = await run("run", "--volume-modifier", "aws", home=tmp_path, AWS_EC2_METADATA_DISABLED="true")
+    assert (status, out) == (2, "")
+    assert err.startswith("tikv-operator: volume modifier aws: AWS cannot be used: You must specify a region")
+    assert err.count("\n") == 1
+
+
+async def test_a_cloud_whose_library_is_missing_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "aiobotocore").mkdir()  # stands in the way of the one that is installed, and has nothing in it
+    (tmp_path / "aiobotocore" / "__init__.py").touch()
+    path = os.pathsep.join([str(tmp_path), str(SAMPLE.parents[2] / "src")])
+    status, _, err = await run("run", "--volume-modifier", "aws", home=tmp_path, PYTHONPATH=path)
+    assert status == 2
+    assert err == (
+        "tikv-operator: volume modifier aws: its library is not installed; pip install 'tikv-operator[aws]'\n"
+    )
+
+
 async def test_a_manifest_that_breaks_a_rule_is_refused_with_the_field_and_the_rule(tmp_path: Path) -> None:
     manifests = load([SAMPLE])
     manifests[2]["spec"]["template"]["spec"]["volumes"][0]["name"] = "other"

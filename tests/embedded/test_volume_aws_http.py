@@ -18,7 +18,7 @@ from tikv_operator.volume.modifier import CloudUnavailable, ModificationPending,
 
 DRIVER = "ebs.csi.aws.com"
 VOLUME = make_volume(DRIVER, "vol-1")
-FAST = make_class("fast", DRIVER, type="gp3", iops="6000", throughput="250")
+FAST = make_class("fast", DRIVER, {"type": "gp3", "iops": "6000", "throughput": "250"})
 SECRET = "wJalrXUtnFEMI-not-for-logs"
 
 
@@ -127,7 +127,7 @@ async def test_a_volume_that_aws_does_not_know_is_left_alone(ec2: FakeEC2, ebs: 
 async def test_parameters_that_cannot_be_carried_out_are_refused_without_a_request(
     ec2: FakeEC2, ebs: EBSVolumes
 ) -> None:
-    odd = make_class("odd", DRIVER, iops="many")
+    odd = make_class("odd", DRIVER, {"iops": "many"})
     assert "iops of storage class odd is 'many'" in ebs.refusal(VOLUME, "30Gi", odd)
     assert ebs.refusal(VOLUME, "30Gi", FAST) == ""
     with pytest.raises(ModificationRefused, match="iops of storage class odd is 'many'"):

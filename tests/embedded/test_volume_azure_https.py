@@ -20,7 +20,7 @@ from tikv_operator.volume.modifier import CloudUnavailable, ModificationPending,
 
 DRIVER = "disk.csi.azure.com"
 VOLUME = make_volume(DRIVER, DISK)
-FAST = make_class("fast", DRIVER, skuName="PremiumV2_LRS", DiskIOPSReadWrite="6000", DiskMBpsReadWrite="250")
+FAST = make_class("fast", DRIVER, {"skuName": "PremiumV2_LRS", "DiskIOPSReadWrite": "6000", "DiskMBpsReadWrite": "250"})
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def test_a_disk_is_modified_and_done_when_azure_says_so(arm: FakeARM, disk
 
 
 async def test_a_disk_that_is_as_it_should_be_is_not_modified(arm: FakeARM, disks: AzureDisks) -> None:
-    assert await disks.modify(VOLUME, "20Gi", make_class("same", DRIVER, skuName="Premium_LRS")) == ""
+    assert await disks.modify(VOLUME, "20Gi", make_class("same", DRIVER, {"skuName": "Premium_LRS"})) == ""
     assert arm.updates == []
 
 
@@ -116,7 +116,7 @@ async def test_a_disk_that_azure_does_not_know_is_left_alone(arm: FakeARM, disks
 async def test_parameters_that_cannot_be_carried_out_are_refused_without_a_request(
     arm: FakeARM, disks: AzureDisks
 ) -> None:
-    odd = make_class("odd", DRIVER, DiskIOPSReadWrite="many")
+    odd = make_class("odd", DRIVER, {"DiskIOPSReadWrite": "many"})
     assert "DiskIOPSReadWrite of storage class odd is 'many'" in disks.refusal(VOLUME, "30Gi", odd)
     assert disks.refusal(VOLUME, "30Gi", FAST) == ""
     with pytest.raises(ModificationRefused, match="DiskIOPSReadWrite of storage class odd is 'many'"):

@@ -23,7 +23,9 @@ def make_volume(driver: str, handle: str, capacity: str = "20Gi", name: str = "p
     )
 
 
-def make_class(name: str, driver: str, *, expandable: bool = True, **parameters: str) -> StorageClass:
+def make_class(
+    name: str, driver: str, parameters: dict[str, str] | None = None, *, expandable: bool = True
+) -> StorageClass:
     return StorageClass(
         metadata=ObjectMeta(name=name, uid=f"uid-{name}"),
         provisioner=driver,

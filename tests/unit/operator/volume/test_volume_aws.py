@@ -43,7 +43,7 @@ DONE = Actual(30, "gp3", 6000, 250)
     ],
 )
 def test_what_is_wanted(size: str, parameters: dict[str, str], expected: dict[str, object]) -> None:
-    found = wanted_volume(make_volume(DRIVER, "vol-1"), size, make_class("fast", DRIVER, **parameters))
+    found = wanted_volume(make_volume(DRIVER, "vol-1"), size, make_class("fast", DRIVER, parameters))
     assert found.request() == expected
 
 
@@ -74,7 +74,7 @@ def test_what_is_wanted(size: str, parameters: dict[str, str], expected: dict[st
 )
 def test_what_cannot_be_carried_out_is_named(handle: str, parameters: dict[str, str], message: str) -> None:
     with pytest.raises(ParameterInvalid, match=message) as caught:
-        wanted_volume(make_volume(DRIVER, handle), "30Gi", make_class("fast", DRIVER, **parameters))
+        wanted_volume(make_volume(DRIVER, handle), "30Gi", make_class("fast", DRIVER, parameters))
     assert len(str(caught.value)) < 500
 
 

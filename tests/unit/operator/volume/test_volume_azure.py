@@ -48,7 +48,7 @@ DONE = Actual("Succeeded", 30, "PremiumV2_LRS", 6000, 250)
     ],
 )
 def test_what_is_wanted(size: str, parameters: dict[str, str], expected: dict[str, Any]) -> None:
-    found = wanted_disk(make_volume(DRIVER, HANDLE), size, make_class("fast", DRIVER, **parameters))
+    found = wanted_disk(make_volume(DRIVER, HANDLE), size, make_class("fast", DRIVER, parameters))
     assert (found.disk, found.request()) == (DISK, expected)
 
 
@@ -76,7 +76,7 @@ def test_ids_that_are_understood(handle: str) -> None:
 )
 def test_what_cannot_be_carried_out_is_named(handle: str, parameters: dict[str, str], message: str) -> None:
     with pytest.raises(ParameterInvalid, match=message):
-        wanted_disk(make_volume(DRIVER, handle), "30Gi", make_class("fast", DRIVER, **parameters))
+        wanted_disk(make_volume(DRIVER, handle), "30Gi", make_class("fast", DRIVER, parameters))
 
 
 @pytest.mark.parametrize(

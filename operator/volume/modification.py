@@ -148,14 +148,14 @@ def free_again(current: PersistentVolumeClaim, wait: float) -> float:
 
 
 def prepared_annotations(change: Asked, current: PersistentVolumeClaim, *, now: float) -> dict[str, str]:
-    """Return the annotations that say what is asked for from now on."""
+    """Return the annotations that say what is asked for from now on: with a revision of their own, until that is done, too."""
     revision = current.metadata.annotations.get(f"{_SPEC}revision", "")
-    wanted = {f"{_SPEC}storage-size": change.size}
-    if change.target_class:
-        wanted[f"{_SPEC}storage-class"] = change.target_class
-    if any(current.metadata.annotations.get(key) != value for key, value in wanted.items()):
-        wanted[f"{_SPEC}revision"] = str(int(revision) + 1) if revision.isdecimal() else "1"
-    return wanted | {_LAST_TRANSITION: format_time(now)}
+    return {
+        f"{_SPEC}revision": str(int(revision) + 1) if revision.isdecimal() else "1",
+        f"{_SPEC}storage-class": change.target_class,
+        f"{_SPEC}storage-size": change.size,
+        _LAST_TRANSITION: format_time(now),
+    }
 
 
 def done_annotations(annotations: Mapping[str, str]) -> dict[str, str]:

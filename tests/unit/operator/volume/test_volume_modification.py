@@ -151,7 +151,7 @@ def test_a_settled_claim_is_nobodys_business() -> None:
         pytest.param({}, "1", id="the first time"),
         pytest.param(DONE, "3", id="again"),
         pytest.param({"spec.tidb.pingcap.com/revision": "x"}, "1", id="a revision that is no number"),
-        pytest.param(BEGUN, "1", id="the same once more"),
+        pytest.param(BEGUN, "2", id="instead of what was begun"),
     ],
 )
 def test_what_is_asked_for_is_written_down_first(annotations: dict[str, str], revision: str) -> None:

@@ -1,6 +1,6 @@
 """The pod and claim specs of an overlay as Go's typed structs would serialise them.
 
-An overlay is free-form for us and typed for TiDB Operator, whose JSON of it is hashed. The two differ in what Go cannot
+An overlay is plain JSON for us and typed for TiDB Operator, whose JSON of it is hashed. The two differ in what Go cannot
 express: an empty text, list or map, a false or a zero without a pointer is left out, while a few structs and lists are
 always there. Unknown fields are kept: the API server has let them pass.
 

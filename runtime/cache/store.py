@@ -169,15 +169,12 @@ class Store:
         old = self._entries.get(key)
         last = old if old is not None and old.meta.uid == uid else None
         self._endings.note(key, uid, last, now)
-        if last is None:
-            return None
-        self._discard(key)
-        return CacheEvent("deleted", key, None, last, final_state_unknown=True)
+        return self._lose(last) if last is not None else None
 
     def replace(
         self, entries: Sequence[Entry], version: str, scope: str = "", *, initial: bool = False, rewound: bool = False
     ) -> list[CacheEvent]:
-        """Take over a complete list that was read at `version`; return deletions first, then the list's own order.
+        """Take over a complete list that was read at `version`; return what is missing in it first, then its own order.
 
         Args:
             initial: mark the changes as part of the first filling.
@@ -196,8 +193,7 @@ class Store:
         for key in [key for key in known if key not in listed]:
             old = self._entries[key]
             if rewound or _order(old.meta.resource_version, version) <= 0:
-                self._discard(key)
-                events.append(CacheEvent("deleted", key, None, old, final_state_unknown=True))
+                events.append(self._lose(old))
         for entry in entries:
             event = self._offer(entry, version if outdated else None, trusted=True, rewound=rewound, initial=initial)
             if event is not None:
@@ -238,7 +234,7 @@ class Store:
                 return None
         if self._endings.by_key and self._endings.withholds(entry):
             self.ignored += 1
-            return None
+            return None if old is None else self._lose(old)  # an earlier object of that name, whose end is overtaken
         self._entries[entry.key] = entry
         for index in self._indexes.values():
             index.put(entry)
@@ -251,6 +247,11 @@ class Store:
             return None
         self._discard(entry.key)
         return CacheEvent("deleted", entry.key, None, last)
+
+    def _lose(self, old: Entry) -> CacheEvent:
+        """Remove an object that is gone, nobody knows in which state."""
+        self._discard(old.key)
+        return CacheEvent("deleted", old.key, None, old, final_state_unknown=True)
 
     def _discard(self, key: ObjectKey) -> None:
         del self._entries[key]

@@ -202,6 +202,13 @@ def test_nor_does_an_earlier_object_of_its_name_come_back(store: Store) -> None:
     assert brief(store.put(entry("a", 62, uid="later"))) == "added a ->62"
 
 
+def test_a_state_of_what_has_ended_takes_an_earlier_object_of_its_name_away(store: Store) -> None:
+    store.end(KEY, "next", NOW)
+    assert brief(store.accept(entry("a", 60, uid="next"))) == "unknown deleted a 10>-"
+    assert store.put(entry("a", 55)) is None
+    assert len(store) == 0
+
+
 def test_the_end_of_another_object_of_its_name_is_none_of_it(store: Store) -> None:
     assert store.end(KEY, "other", NOW) is None
     assert names(store.entries()) == ["ns/a"]

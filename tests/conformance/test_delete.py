@@ -53,6 +53,37 @@ class TestAnswers:
         assert (answer["kind"], answer["metadata"]["name"]) == ("ServiceAccount", "a")
         assert "deletionTimestamp" not in answer["metadata"]
 
+    async def test_says_of_what_something_keeps_that_it_is_to_go(self, api: Api, namespace: str) -> None:
+        """Which tells a client apart what is gone and what is not: one has a deletionTimestamp, or is none but a Status."""
+        (await api.post(things_path(namespace), thing("a", metadata={"finalizers": [FINALIZER]}))).ok()
+        pod = await make_pod(api, namespace)
+        for path, kind in ((things_path(namespace, "a"), "Thing"), (pod, "Pod")):
+            answer = (await api.delete(path)).ok()
+            assert answer["kind"] == kind
+            assert "deletionTimestamp" in answer["metadata"]
+            assert (await api.get(path)).ok()["metadata"]["uid"] == answer["metadata"]["uid"]
+        await release(api, things_path(namespace, "a"))
+        gone = (await api.delete(pod, {"gracePeriodSeconds": 0})).ok()
+        assert (gone["kind"], "deletionTimestamp" in gone["metadata"]) == ("Pod", True)
+        assert (await api.get(pod)).status == 404
+
+    @pytest.mark.parametrize("kind", ["services", "serviceaccounts", "persistentvolumeclaims"])
+    async def test_has_no_mark_only_of_what_is_gone(self, api: Api, namespace: str, kind: str) -> None:
+        path = f"/api/v1/namespaces/{namespace}/{kind}"
+        spec: dict[str, Any] = {
+            "services": {"ports": [{"port": 80}]},
+            "persistentvolumeclaims": {
+                "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": "1Gi"}},
+            },
+        }.get(kind, {})
+        body = {"metadata": {"name": "a"}, **({"spec": spec} if spec else {})}
+        (await api.post(path, body)).ok()
+        answer = (await api.delete(f"{path}/a")).ok()
+        is_gone = (await api.get(f"{path}/a")).status == 404
+        assert answer["kind"] != "Status"
+        assert ("deletionTimestamp" not in answer["metadata"]) == is_gone
+
     async def test_what_is_not_there_is_not_found(self, api: Api, namespace: str) -> None:
         answer = await api.delete(f"{config_maps(namespace)}/a")
         assert refusal(answer) == (404, "NotFound", 'configmaps "a" not found')

@@ -256,3 +256,37 @@ async def test_a_write_before_the_first_list_counts_and_is_not_lost() -> None:
         await settle()
         assert world.names() == ["a@3", "new@20"]
         assert late == ["initial added new@20", "initial added a@3"]
+
+
+async def test_what_a_delete_has_ended_stays_away_in_one_namespace_and_is_left_alone_in_others() -> None:
+    one, two = full(config_map("a", 3, namespace="one")), full(config_map("a", 4, namespace="two"))
+    async with running(one, two, namespace=["one", "two"]) as world:
+        for namespace in ("one", "three"):
+            world.cache.end(ConfigMap.resource, ObjectKey(namespace, "a"), "uid-a")
+        one.send(event("MODIFIED", config_map("a", 11, namespace="one")))
+        two.send(event("MODIFIED", config_map("a", 12, namespace="two")))
+        await settle()
+        assert [str(found.key) for found in world.cache.list(ConfigMap)] == ["two/a"]
+        assert world.seen[2:] == ["unknown deleted a@3", "updated a@12"]
+
+
+async def test_what_a_delete_has_ended_before_the_first_list_is_not_in_it() -> None:
+    stream = WatchReply(event("ADDED", config_map("a", 3)))
+    async with running(stream) as world:
+        world.cache.end(ConfigMap.resource, ObjectKey("ns", "a"), "uid-a")
+        stream.send(bookmark(10, end=True), event("DELETED", config_map("a", 12)))
+        await settle()
+        assert (world.informer.synced, world.names(), world.seen) == (True, [], [])
+
+
+async def test_what_was_called_gone_is_there_again_if_a_minute_later_the_watch_knows_of_no_end() -> None:
+    async with running(stream := full(config_map("a", 3))) as world:
+        world.cache.end(ConfigMap.resource, ObjectKey("ns", "a"), "uid-a")
+        await asyncio.sleep(59)
+        stream.send(bookmark(11))
+        await settle()
+        assert world.names() == []
+        await asyncio.sleep(59)
+        stream.send(bookmark(12))
+        await settle()
+        assert world.seen == ["initial added a@3", "unknown deleted a@3", "added a@3"]

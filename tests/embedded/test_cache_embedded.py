@@ -115,6 +115,27 @@ async def test_what_happened_in_a_gap_that_the_server_forgot_is_found_by_reading
         registration.remove()
 
 
+async def test_what_a_delete_has_ended_is_deleted_once_however_late_the_watch_is(tmp_path: Path) -> None:
+    async with site(tmp_path, objects=20) as place:
+        await place.cache.wait_synced(timeout=20)
+        heard: list[str] = []
+        registration = place.informer.add_handler(lambda event: heard.append(f"{event.type} {event.key.name}"))
+        heard.clear()
+        for number in range(20):
+            key = ObjectKey("default", f"o{number:04}")
+            await place.admin.patch(ConfigMap, key, merge_patch({"data": {"value": "late news"}}))
+            await place.client.delete(ConfigMap, key)
+            assert await place.client.find(ConfigMap, key) is None
+            if number % 5 == 0:
+                place.proxy.cut()
+        await place.admin.create(config_map("last", "1"))
+        await until(lambda: "last" in versions(place.informer))
+        ended = [told for told in heard if told.startswith("deleted")]
+        assert sorted(ended) == [f"deleted o{number:04}" for number in range(20)]
+        assert [found.metadata.name for found in place.cache.list(ConfigMap)] == ["last"]
+        registration.remove()
+
+
 async def test_under_fire_the_cache_ends_up_as_the_server_is_and_no_handler_is_misled(tmp_path: Path) -> None:
     """Writers on both sides, cuts, and a history of 30 changes: a short soak with every kind of trouble."""
     chance = random.Random(20_260_101)  # the same story each time

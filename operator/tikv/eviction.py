@@ -33,6 +33,7 @@ __all__ = [
     "is_ending",
     "is_ours",
     "leaders_can_leave",
+    "leaves_a_taker",
 ]
 
 ENDING: Final = "Ending"
@@ -95,6 +96,21 @@ def leaders_can_leave(store: Store, snapshot: PDSnapshot) -> bool:
         return False
     return any(
         other.id != store.id and other.engine == store.engine and other.state == StoreState.UP
+        for other in snapshot.stores.values()
+    )
+
+
+def leaves_a_taker(store: Store, snapshot: PDSnapshot) -> bool:
+    """Return whether, of the stores that could ever take this one's leaders, one is left whose own are not evicted.
+
+    Evictions from all stores at once would wait for each other until their time is over. One that is down counts: it is waited
+    for, but no longer than an eviction may take.
+    """
+    return any(
+        other.id != store.id
+        and other.engine == store.engine
+        and other.state == StoreState.UP
+        and other.id not in snapshot.evicting
         for other in snapshot.stores.values()
     )
 

@@ -19,11 +19,14 @@ from tikv_operator.tikv.eviction import (
     is_borrowed,
     is_ending,
     is_ours,
+    leaders_can_leave,
+    leaves_a_taker,
 )
 from tikv_operator.tikv.tasks.state import TiKVContext
 
 __all__ = ["end", "evict_leader"]
 
+_NO_TAKER: Final = "those of every other store are being evicted, too"
 _UNPREPARED: Final = "pd has only just begun to lead, and does not know yet who leads which region"
 
 
@@ -61,15 +64,12 @@ async def _evict(ctx: TiKVContext, pd: PDHandle, store: Store) -> Result:
         return wait(_UNPREPARED)
     ours = _is_ours(ctx, pd, store)
     others = not ours and await _others_evict(ctx, pd, store)
-    if not others and not ours:
-        # Persisted before PD is asked: a scheduler of ours is never forgotten, whenever this process ends.
-        ctx.observe(LEADERS_EVICTED, False, EVICTING, _progress(store))
-        await ctx.write_status()
-    if not others and not ctx.leaders_leaving:
-        await pd.client.begin_evict_leader(store.id)
-        pd.note_evicting(store.id, True)
-        pd.refresh()
-        ctx.leaders_leaving = True
+    if not others and not (ours and ctx.leaders_leaving):
+        async with ctx.disruption:  # of two that begin in the same instant one sees that the other does
+            if _nobody_takes_leaders(store, pd):
+                ctx.problem("WaitingForPeers", f"leaders cannot be evicted yet: {_NO_TAKER}")
+                return retry(ctx.settings.requeue, _NO_TAKER)
+            await _begin(ctx, pd, store, ours=ours)
     if store.leader_count == 0:
         ctx.observe(LEADERS_EVICTED, True, EVICTED_BY_OTHER if others else EVICTED, "all leaders are evicted")
         return complete("all leaders are evicted")
@@ -78,6 +78,23 @@ async def _evict(ctx: TiKVContext, pd: PDHandle, store: Store) -> Result:
     )
     ctx.observe(LEADERS_EVICTED, False, EVICTING_BY_OTHER if others else EVICTING, _progress(store) + given_up)
     return complete(f"{store.leader_count} leaders are still to be evicted")
+
+
+def _nobody_takes_leaders(store: Store, pd: PDHandle) -> bool:
+    """Return whether the leaders, which could leave, have to wait for another eviction to end."""
+    snapshot = pd.snapshot
+    return snapshot is not None and leaders_can_leave(store, snapshot) and not leaves_a_taker(store, snapshot)
+
+
+async def _begin(ctx: TiKVContext, pd: PDHandle, store: Store, *, ours: bool) -> None:
+    if not ours:
+        # Persisted before PD is asked: a scheduler of ours is never forgotten, whenever this process ends.
+        ctx.observe(LEADERS_EVICTED, False, EVICTING, _progress(store))
+        await ctx.write_status()
+    await pd.client.begin_evict_leader(store.id)
+    pd.note_evicting(store.id, True)
+    pd.refresh()
+    ctx.leaders_leaving = True
 
 
 async def _others_evict(ctx: TiKVContext, pd: PDHandle, store: Store) -> bool:

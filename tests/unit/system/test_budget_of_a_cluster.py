@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
+
 from controller_runtime.api import ObjectKey
 from controller_runtime.api.k8s import Pod, PodDisruptionBudget
 from controller_runtime.client import merge_patch
@@ -150,6 +152,16 @@ async def test_a_budget_of_two_takes_two_of_whatever_group_and_never_three() -> 
             await restart(system, *groups)
             await settled(system, groups)
         assert together.pods == 2
+
+
+@pytest.mark.parametrize("groups", [{"kv": 2}, {"kv": 1, "other": 1}], ids=["one group", "two groups"])
+async def test_a_budget_for_all_stores_leaves_one_that_takes_leaders(groups: dict[str, int]) -> None:
+    async with whole_system(replace(DEMO_SETTINGS, eviction_timeout=3600.0), WORLD) as system:
+        await created(system, groups, **{MAX: "5"})
+        async with watched(system, groups) as together:
+            await restart(system, *groups)
+            await settled(system, groups, timeout=120.0)
+        assert together.stores == 1
 
 
 async def test_a_budget_that_is_raised_in_the_middle_takes_effect_at_once() -> None:

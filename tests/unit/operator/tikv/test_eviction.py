@@ -4,7 +4,7 @@ import pytest
 
 from helpers.tikv_fakes import NOW, FakePD, make_store, make_tikv, with_condition
 from tikv_operator.pdclient import Store
-from tikv_operator.tikv.eviction import EvictionState, eviction_state, is_ours, leaders_can_leave
+from tikv_operator.tikv.eviction import EvictionState, eviction_state, is_ours, leaders_can_leave, leaves_a_taker
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,20 @@ def test_leaders_need_another_store(other: Store, replicas: int, possible: bool)
     pd = FakePD(make_store(), other, alone=True, max_replicas=replicas)
     assert pd.snapshot is not None
     assert leaders_can_leave(make_store(), pd.snapshot) is possible
+
+
+@pytest.mark.parametrize(
+    ("other", "evicting", "left"),
+    [
+        pytest.param(make_store(id="5", address="b:1"), [], True, id="another store"),
+        pytest.param(make_store(id="5", address="b:1"), ["4"], True, id="this one's own eviction doesn't count"),
+        pytest.param(make_store(id="5", address="b:1"), ["5"], False, id="one that gives up its own leaders"),
+        pytest.param(make_store(id="5", address="b:1", state_name="Down"), [], True, id="one that may come back"),
+        pytest.param(make_store(id="5", address="b:1", state="Tombstone"), [], False, id="one that is gone"),
+        pytest.param(make_store(id="5", address="b:1", labels={"engine": "tiflash"}), [], False, id="TiFlash"),
+    ],
+)
+def test_an_eviction_leaves_a_store_that_takes_leaders(other: Store, evicting: list[str], left: bool) -> None:
+    pd = FakePD(make_store(), other, alone=True, evicting=evicting)
+    assert pd.snapshot is not None
+    assert leaves_a_taker(make_store(), pd.snapshot) is left

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -100,6 +101,24 @@ class TestBegin:
             assert (result.status, result.message) == (Status.WAIT, UNPREPARED)
             assert ctx.pd.client.calls == ctx.client.writes == []
             assert summary(ctx.tikv) == summary(tikv)
+
+    async def test_waits_while_the_leaders_of_every_other_store_are_evicted(self) -> None:
+        ctx = context(store=make_store(leader_count=3), evict=True)
+        ctx.pd.look(evicting=frozenset({"5"}))
+        result = await evict_leader.evict_leader(ctx)
+        assert (result.status, result.after) == (Status.RETRY, ctx.settings.requeue)
+        assert [problem.reason for problem in ctx.problems] == ["WaitingForPeers"]
+        assert ("begin_evict_leader", "4") not in ctx.pd.client.calls
+        assert ctx.client.writes == []
+        assert summary(ctx.tikv) == {}
+
+    async def test_of_two_stores_that_begin_in_the_same_instant_one_waits(self) -> None:
+        first = context(store=make_store(leader_count=3), evict=True)
+        second = context(store=make_store(id="5", address="basic-tikv-other1.basic-tikv-peer.ns1:20160"), evict=True)
+        second.pd, second.disruption = first.pd, first.disruption
+        results = await asyncio.gather(evict_leader.evict_leader(first), evict_leader.evict_leader(second))
+        assert sorted(result.status.name for result in results) == ["COMPLETE", "RETRY"]
+        assert len([call for call in first.pd.client.calls if call[0] == "begin_evict_leader"]) == 1
 
 
 class TestASchedulerOfSomebodyElse:

@@ -439,10 +439,11 @@ async def stored(api: Api, namespace: str, kind: type[Object]) -> AsyncIterator[
     definition = f"{CRDS}/{resource.plural}.{BEFORE}"
     lax = (await api.get(definition)).ok()
     (await api.put(definition, {**lax, "spec": of_before(kind, lax=False)["spec"]})).ok()
-    # A real server serves the new schema a moment later.
+    # A real server serves the new schema a moment later, and then answers 429 to reads for another one.
     async with asyncio.timeout(PATIENCE):
         while (await api.post(folder, {**obj, "metadata": {"name": "b"}}, dryRun="All")).status != 422:
             await asyncio.sleep(0.05)
+    await api.eventually(f"{folder}/a-1", lambda answer: answer.status == 200)
     yield f"{folder}/a-1"
     (await api.delete(definition)).ok()
 

@@ -59,6 +59,7 @@ _CONNECT: Final = 5.0
 _DISK_ID: Final = re.compile(
     r"/subscriptions/([\w-]+)/resourceGroups/([\w.()-]+)/providers/Microsoft\.Compute/disks/([\w.-]+)", re.IGNORECASE
 )
+_SETTLED: Final = frozenset({"Canceled", "Failed", "Succeeded"})
 _NEVER_BY_ITSELF: Final = frozenset({"OperationNotAllowed", "PropertyChangeNotAllowed"})
 
 
@@ -114,7 +115,7 @@ class Actual:
     """What a disk is.
 
     Attributes:
-        state: its provisioning state, `Succeeded` once nothing is under way.
+        state: its provisioning state.
     """
 
     state: str
@@ -204,7 +205,7 @@ def judge(wanted: Wanted, actual: Actual, *, known: int) -> Change | str:
         ModificationRefused: nothing may be asked for.
     """
     name = wanted.disk.name
-    if actual.state not in ("Succeeded", "Failed"):
+    if actual.state not in _SETTLED:
         return f"disk {name} is {actual.state or 'in an unknown state'}"
     if actual.has(wanted):
         return ""

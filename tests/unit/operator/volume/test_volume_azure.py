@@ -88,6 +88,7 @@ def test_what_cannot_be_carried_out_is_named(handle: str, parameters: dict[str, 
         pytest.param(
             Actual("Failed", 20, "PremiumV2_LRS", 3000, 125), Change(WANTED.request()), id="failed: once more"
         ),
+        pytest.param(Actual("Canceled", 20, "PremiumV2_LRS", 3000), Change(WANTED.request()), id="canceled: once more"),
         pytest.param(Actual("Succeeded", 30, "premiumv2_lrs", 6000, 250), "", id="the type in other letters"),
         pytest.param(Actual("Succeeded", 30, "Premium_LRS", 6000, 250), Change(WANTED.request()), id="another type"),
         pytest.param(Actual("", 20), "disk disk1 is in an unknown state", id="nobody knows"),

@@ -5,9 +5,9 @@ isn't set stays as it is. Limits of the disk types are Azure's to know: it refus
 
 TiDB Operator reads `skuName` and never sends it, so that a change of it is asked for without end; here it is sent.
 
-Credentials come from the environment's default chain (workload identity, managed identity, a service principal's variables),
-`AZURE_CLOUD` names the cloud where it isn't the public one. Throttled and failed requests are repeated by the library, within
-`timeout`.
+Credentials come from the environment's default chain (workload identity, managed identity, a service principal's variables), and
+`AZURE_SDK_CLOUD_CONF` names the cloud where it isn't the public one. Throttled and failed requests are repeated by the library,
+within `timeout`.
 
 Concurrency: one event loop; calls for several disks may run at the same time.
 """

@@ -136,6 +136,20 @@ async def test_credentials_that_are_not_there_are_said_in_one_line(
     assert arm.reads == 0
 
 
+@pytest.mark.parametrize(
+    ("cloud", "host"), [(None, "management.azure.com"), ("AZURE_CHINA_CLOUD", "management.chinacloudapi.cn")]
+)
+async def test_the_environment_names_the_cloud(
+    arm: FakeARM, credential: FakeCredential, monkeypatch: pytest.MonkeyPatch, cloud: str | None, host: str
+) -> None:
+    monkeypatch.delenv("AZURE_SDK_CLOUD_CONF", raising=False)
+    if cloud is not None:
+        monkeypatch.setenv("AZURE_SDK_CLOUD_CONF", cloud)
+    async with azure_disks(timeout=20.0, credential=credential, base_url=arm.url, connection_verify=arm.ca) as disks:
+        await disks.modify(VOLUME, "30Gi", FAST)
+    assert set(credential.scopes) == {f"https://{host}/.default"}
+
+
 async def test_a_server_with_a_strange_certificate_gets_no_token(arm: FakeARM, credential: FakeCredential) -> None:
     async with azure_disks(timeout=20.0, credential=credential, base_url=arm.url) as disks:
         with pytest.raises(CloudUnavailable, match=r"Azure cannot be asked: .*certificate"):

@@ -21,18 +21,20 @@ _TOKEN: Final = "token-not-for-logs"
 
 
 class FakeCredential:
-    """Hands out one token; `error` is raised instead."""
+    """Hands out one token; `error` is raised instead. `scopes` are what it was asked for."""
 
     def __init__(self) -> None:
         self.error: Exception | None = None
+        self.scopes: list[str] = []
 
-    async def get_token(self, *_: str, **__: Any) -> AccessToken:
+    async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        self.scopes += scopes
         if self.error is not None:
             raise self.error
         return AccessToken(_TOKEN, 1 << 40)
 
-    async def get_token_info(self, *_: str, **__: Any) -> AccessTokenInfo:
-        return AccessTokenInfo(*(await self.get_token()))
+    async def get_token_info(self, *scopes: str, **_: Any) -> AccessTokenInfo:
+        return AccessTokenInfo(*(await self.get_token(*scopes)))
 
     async def close(self) -> None:
         """Nothing is open."""

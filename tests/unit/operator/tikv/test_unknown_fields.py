@@ -63,3 +63,23 @@ async def test_a_field_of_a_newer_version_survives_writes_of_spec_metadata_and_s
         await asyncio.sleep(30)
         assert (await raw(system, key))["spec"]["newer"] == {"deep": "kept"}
         await system.user.patch(TiKV, key, merge_patch({"metadata": {"finalizers": ["pingcap.com/finalizer"]}}))
+
+
+async def test_a_field_of_a_newer_kubernetes_in_an_overlay_goes_from_the_group_to_its_instances_and_stays() -> None:
+    overlay = {"pod": {"spec": {"newer": {"deep": "kept"}, "containers": [{"name": "tikv", "newer": ["kept"]}]}}}
+    async with whole_system(Settings()) as system:
+        for manifest in load((sample_folder(),)):
+            await system.user.apply(manifest)
+        await settled(system)
+        group = (await system.user.list(TiKVGroup))[0]
+        change = {"spec": {"template": {"spec": {"overlay": overlay}}}}
+        await system.user.patch(TiKVGroup, group.key, merge_patch(change))
+        await asyncio.sleep(1)
+        await settled(system)
+        await system.user.patch(TiKVGroup, group.key, merge_patch({"spec": {"replicas": 4}}))
+        await asyncio.sleep(1)
+        await settled(system)
+
+        assert (await system.user.get(TiKVGroup.resource, group.key))["spec"]["template"]["spec"]["overlay"] == overlay
+        found = [await raw(system, tikv.key) for tikv in await system.user.list(TiKV)]
+        assert [tikv["spec"]["overlay"] for tikv in found] == [overlay] * 4

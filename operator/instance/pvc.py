@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -24,6 +25,8 @@ from tikv_operator.instance.podparts import subresource_labels
 __all__ = ["ClaimPlan", "is_bound", "plan_claim", "render_claims"]
 
 _STORAGE = "storage"
+_KUBERNETES: Final = ("pv.kubernetes.io/", "volume.kubernetes.io/", "volume.beta.kubernetes.io/")
+"""How the annotations begin that claims get from Kubernetes' own controllers and from drivers."""
 
 
 def render_claims(
@@ -78,7 +81,7 @@ class ClaimPlan:
     """What to do about one claim.
 
     Attributes:
-        claim: to be applied; None: leave the existing one alone for now.
+        claim: to be applied; None: leave the existing one alone, for now or because it is as it should be.
         waiting: what a person should know is being waited for; empty if nothing.
         refused: what was asked for and cannot be done; empty if all can.
     """
@@ -109,7 +112,30 @@ def plan_claim(wanted: PersistentVolumeClaim, current: PersistentVolumeClaim | N
     if asked and given and parse_quantity(asked) < parse_quantity(given):
         refused = f"volume claim {name} cannot shrink from {given} to {asked}"
         spec.resources = VolumeResourceRequirements(requests={_STORAGE: _size(current) or given})
-    return ClaimPlan(msgspec.structs.replace(wanted, spec=spec), refused=refused)
+    fitted = msgspec.structs.replace(wanted, spec=spec)
+    return ClaimPlan(None if _is_as_it_should_be(fitted, current) else fitted, refused=refused)
+
+
+def _is_as_it_should_be(wanted: PersistentVolumeClaim, current: PersistentVolumeClaim) -> bool:
+    """Return whether applying the claim could change nothing that matters.
+
+    A claim is bound, and gets a class, after it was made: to apply it again because of that would only make others' fields ours.
+    Labels and annotations that are not wanted may be ours from before, and are for the API server to tell from those of others.
+    """
+    want, have = wanted.metadata, current.metadata
+    added = [key for key in have.annotations if key not in want.annotations and not key.startswith(_KUBERNETES)]
+    return (
+        want.labels == have.labels
+        and not added
+        and want.annotations.items() <= have.annotations.items()
+        and all(owner in have.owner_references for owner in want.owner_references)
+        and _attributes_class(wanted) == _attributes_class(current)
+        and _size(wanted) == _size(current)
+    )
+
+
+def _attributes_class(claim: PersistentVolumeClaim) -> str | None:
+    return claim.spec.volume_attributes_class_name if claim.spec is not None else None
 
 
 def is_bound(claim: PersistentVolumeClaim) -> bool:

@@ -48,10 +48,10 @@ async def _apply_claim(ctx: AnyInstance, wanted: PersistentVolumeClaim) -> list[
     plan = plan_claim(wanted, current, bound_only=not with_class)
     if plan.refused:
         ctx.problem("VolumeShrinkRefused", plan.refused)
-    waiting = [Progress(plan.waiting)] if plan.waiting else []
-    if plan.claim is not None:
-        waiting += _in_progress(await ctx.client.apply(plan.claim))
-    return waiting
+    if plan.waiting:
+        return [Progress(plan.waiting)]
+    applied = current if plan.claim is None else await ctx.client.apply(plan.claim)
+    return [] if applied is None else _in_progress(applied)
 
 
 def claims_result(waiting: Sequence[Progress]) -> Result:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -107,15 +108,49 @@ class TestPlan:
     def test_but_not_with_attributes_classes(self) -> None:
         assert plan_claim(claim("30Gi"), claim(phase="Pending"), bound_only=False).claim is not None
 
-    def test_an_identical_claim_stays_as_it_is(self) -> None:
-        assert plan_claim(claim(), claim(phase="Bound", capacity="20Gi"), bound_only=True).claim == claim()
+    @pytest.mark.parametrize(
+        ("change", "applied"),
+        [
+            pytest.param(lambda _: None, False, id="nothing"),
+            pytest.param(
+                lambda found: found.metadata.annotations.update({"pv.kubernetes.io/bind-completed": "yes"}),
+                False,
+                id="bound by kubernetes",
+            ),
+            pytest.param(
+                lambda found: setattr(found.spec, "storage_class_name", "standard"), False, id="defaulted class"
+            ),
+            pytest.param(lambda found: setattr(found.spec, "volume_name", "pv-1"), False, id="has its volume"),
+            pytest.param(lambda found: found.metadata.labels.pop("pingcap.com/group"), True, id="a label is missing"),
+            pytest.param(
+                lambda found: found.metadata.labels.update({"pingcap.com/group": "other"}), True, id="a label differs"
+            ),
+            pytest.param(
+                lambda found: found.metadata.labels.update({"team": "a"}), True, id="a label may be ours no more"
+            ),
+            pytest.param(
+                lambda found: found.metadata.annotations.update({"team": "a"}),
+                True,
+                id="an annotation may be ours no more",
+            ),
+            pytest.param(lambda found: found.metadata.owner_references.clear(), True, id="owned by nobody"),
+        ],
+    )
+    def test_a_claim_that_is_as_it_should_be_is_not_applied_again(
+        self, change: Callable[[PersistentVolumeClaim], object], applied: bool
+    ) -> None:
+        current = claim(phase="Bound", capacity="20Gi")
+        change(current)
+        assert (plan_claim(claim(), current, bound_only=True).claim is not None) is applied
 
     def test_a_volume_can_grow(self) -> None:
         plan = plan_claim(claim("30Gi"), claim(phase="Bound", capacity="20Gi"), bound_only=True)
         assert (sizes(plan.claim), plan.refused) == ({"storage": "30Gi"}, "")
 
     def test_a_volume_cannot_shrink_and_says_so_but_gets_its_labels(self) -> None:
-        plan = plan_claim(claim("10Gi"), claim(phase="Bound", capacity="20Gi"), bound_only=True)
+        current = claim(phase="Bound", capacity="20Gi")
+        current.metadata.labels.pop("pingcap.com/group")
+        plan = plan_claim(claim("10Gi"), current, bound_only=True)
         assert sizes(plan.claim) == {"storage": "20Gi"}
         assert plan.refused == "volume claim data-basic-tikv-abc123 cannot shrink from 20Gi to 10Gi"
 
@@ -125,7 +160,7 @@ class TestPlan:
 
     def test_a_storage_class_never_changes(self) -> None:
         current = claim(phase="Bound", capacity="20Gi", storage_class_name="standard")
-        for wanted in (claim(), claim(storage_class_name="fast")):
+        for wanted in (claim("30Gi"), claim("30Gi", storage_class_name="fast")):
             plan = plan_claim(wanted, current, bound_only=True)
             assert plan.claim is not None
             assert plan.claim.spec is not None

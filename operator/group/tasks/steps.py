@@ -1,10 +1,13 @@
 """Carries out what the updater has planned for a group, one request for each action.
 
 A request fails if the instance has changed since it was read; then the run ends, and the next one plans from what is there.
+What was done is told when the run is done with it: what happened to many instances alike is one Event.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from controller_runtime.api import ObjectKey
@@ -13,6 +16,7 @@ from tikv_operator.common.conditions import OFFLINED, TRUE
 from tikv_operator.common.instances import Instance, current_condition
 from tikv_operator.common.keys import ANNOTATION_DEFER_DELETE
 from tikv_operator.group import build
+from tikv_operator.group.summary import listed
 from tikv_operator.group.tasks.state import AnyGroup, Revisions
 from tikv_operator.updater import Action, CancelOffline, Create, DeferDelete, Delete, SetOffline, Update
 
@@ -31,6 +35,17 @@ class Steps:
         self._held = held
         self._blueprint = revisions.previous if held else revisions.update
         self._names = ctx.names.candidates(ctx.group)
+        self._done: dict[tuple[str, str], list[str]] = {}
+
+    @classmethod
+    @contextmanager
+    def of_run(cls, ctx: AnyGroup, revisions: Revisions, *, held: bool = False) -> Iterator[Steps]:
+        """Return the steps of a run, and tell at its end, however that comes, which were taken."""
+        steps = cls(ctx, revisions, held=held)
+        try:
+            yield steps
+        finally:
+            steps._tell()
 
     async def carry_out(self, action: Action[Any]) -> None:
         match action:
@@ -38,16 +53,16 @@ class Steps:
                 await self._create(topology)
             case Update(instance):
                 await self._apply(instance)
-                self._tell("Updating", f"{instance.metadata.name} to revision {self._revision}")
+                self._did("Updating", instance.metadata.name, f"to revision {self._revision}")
             case CancelOffline(instance):
                 await (self._keep(instance) if self._held else self._apply(instance))
-                self._tell("OfflineCanceled", f"{instance.metadata.name} stays in the cluster")
+                self._did("OfflineCanceled", instance.metadata.name, "staying in the cluster")
             case SetOffline(instance):
                 await self._patch(instance, {ANNOTATION_DEFER_DELETE: None}, offline=True)
-                self._tell("GoingOffline", f"{instance.metadata.name} leaves the cluster")
+                self._did("GoingOffline", instance.metadata.name, "leaving the cluster")
             case DeferDelete(instance):
                 await self._patch(instance, {ANNOTATION_DEFER_DELETE: "true"})
-                self._tell("DeleteDeferred", f"{instance.metadata.name} is removed when all others are up to date")
+                self._did("DeleteDeferred", instance.metadata.name, "removed when all others are up to date")
             case Delete(instance):
                 await self._delete(instance)
 
@@ -69,7 +84,7 @@ class Steps:
             topology=topology,
         )
         await ctx.client.apply(wanted)
-        self._tell("Created", f"{wanted.metadata.name} at revision {self._revision}")
+        self._did("Created", wanted.metadata.name, f"at revision {self._revision}")
 
     async def _free_name(self) -> str:
         """Return the next name that no instance has, of whatever group."""
@@ -122,7 +137,11 @@ class Steps:
             await self._ctx.client.delete(self._ctx.component.instance, instance.key, preconditions=preconditions)
         except NotFound:
             return  # somebody else was faster
-        self._tell("Deleted", f"{metadata.name} has left the cluster")
+        self._did("Deleted", metadata.name, "gone from the cluster")
 
-    def _tell(self, reason: str, message: str) -> None:
-        self._ctx.events.normal(self._ctx.group, reason, message)
+    def _did(self, reason: str, name: str, what: str) -> None:
+        self._done.setdefault((reason, what), []).append(name)
+
+    def _tell(self) -> None:
+        for (reason, what), instances in self._done.items():
+            self._ctx.events.normal(self._ctx.group, reason, f"{listed(instances)} {what}")

@@ -34,16 +34,16 @@ async def update(ctx: PDGroupContext) -> Result:
         return wait(ctx.held)
     target = _target(ctx, revisions)
     planned = plan(ctx.instances, target)
-    steps = Steps(ctx, revisions, held=bool(ctx.held))
     postponed = ""
     changed = False
-    for action in (*_replacements(ctx), *planned.actions):
-        if isinstance(action, Create | Delete):
-            postponed = postponed or _obstacle(ctx, action) or ("one member changes at a time" if changed else "")
-            if postponed:
-                continue
-            changed = bool(ctx.group.spec.bootstrapped)
-        await steps.carry_out(action)
+    with Steps.of_run(ctx, revisions, held=bool(ctx.held)) as steps:
+        for action in (*_replacements(ctx), *planned.actions):
+            if isinstance(action, Create | Delete):
+                postponed = postponed or _obstacle(ctx, action) or ("one member changes at a time" if changed else "")
+                if postponed:
+                    continue
+                changed = bool(ctx.group.spec.bootstrapped)
+            await steps.carry_out(action)
     if ctx.held:
         return wait(ctx.held)
     if postponed and not changed:

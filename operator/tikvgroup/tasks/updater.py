@@ -62,9 +62,9 @@ async def _step(ctx: TiKVGroupContext, revisions: Revisions, *, held: bool) -> R
     together = None if held else _together(ctx, target, planned, moving)
     if together is not None:
         planned = plan(ctx.instances, together)
-    steps = Steps(ctx, revisions, held=held)
-    for action in planned.actions:
-        await steps.carry_out(action)
+    with Steps.of_run(ctx, revisions, held=held) as steps:
+        for action in planned.actions:
+            await steps.carry_out(action)
     if held:
         # An event of the other group ends the wait; the delay is for what no event tells.
         return retry(ctx.settings.upgrade_check, ctx.waiting_for)

@@ -100,8 +100,7 @@ async def test_missing_instances_are_created_and_waited_for() -> None:
     assert result.message == "wait for all instances ready: 2 to be created"
     assert world.writes == ["apply TiKV basic-000000", "apply TiKV basic-000001"]
     assert events(ctx) == [
-        f"Normal Created basic-000000 at revision {NEW}",
-        f"Normal Created basic-000001 at revision {NEW}",
+        f"Normal Created basic-000000, basic-000001 at revision {NEW}",
     ]
 
 
@@ -163,7 +162,7 @@ async def test_scaling_in_sets_instances_offline_in_one_request_each() -> None:
     assert result.status is Status.COMPLETE
     assert world.writes == ["patch TiKV basic-a"]
     assert world.one(TiKV, "basic-a").spec.offline is True
-    assert events(ctx) == ["Normal GoingOffline basic-a leaves the cluster"]
+    assert events(ctx) == ["Normal GoingOffline basic-a leaving the cluster"]
 
 
 async def test_a_removal_is_taken_back_by_applying_the_instance() -> None:
@@ -173,7 +172,7 @@ async def test_a_removal_is_taken_back_by_applying_the_instance() -> None:
     back = world.one(TiKV, "basic-a")
     assert back.spec.offline is False
     assert back.metadata.labels["pingcap.com/instance-revision-hash"] == NEW
-    assert events(ctx) == ["Normal OfflineCanceled basic-a stays in the cluster"]
+    assert events(ctx) == ["Normal OfflineCanceled basic-a staying in the cluster"]
 
 
 async def test_an_outdated_surplus_is_only_marked() -> None:

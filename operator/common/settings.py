@@ -21,8 +21,11 @@ class Settings:
         store_ready_min_regions: a store with fewer regions is ready without leading any.
         default_min_ready_seconds: for groups that do not set `minReadySeconds`.
         eviction_timeout: how long the eviction of leaders may hold up the removal of a store or a restart.
+        eviction_standstill: how long the evictions of several stores may get no further before they make room for one.
         min_grace_period: shortest grace period of a TiKV pod; one second is added for each 200 regions.
         requeue: delay before looking again at something that no event reports.
+        status_soon: how long a change of a status may be kept back that nobody waits for, so that several are one write.
+        status_later: the same for a change of messages alone, which say how far something is.
         upgrade_check: delay between two looks at unmet preconditions of an upgrade.
         pd_timeout: of one request to PD.
         pd_poll: between two polls of a PD where nothing is in motion.
@@ -42,8 +45,11 @@ class Settings:
     store_ready_min_regions: int = 100
     default_min_ready_seconds: float = 5.0
     eviction_timeout: float = 300.0
+    eviction_standstill: float = 15.0
     min_grace_period: int = 30
     requeue: float = 5.0
+    status_soon: float = 2.0
+    status_later: float = 10.0
     upgrade_check: float = 30.0
     pd_timeout: float = 10.0
     pd_poll: float = 30.0

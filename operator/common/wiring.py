@@ -18,6 +18,7 @@ from controller_runtime.clock import Clock
 from controller_runtime.reconcile import Context, EventRecorder, Logger, Request, Requeue
 from controller_runtime.task import FailureHandler, Node, ReportStore, Runner, TaskMetrics
 from controller_runtime.task.combinators import Condition
+from tikv_operator.common.pace import StatusPace
 from tikv_operator.common.settings import Settings
 
 __all__ = ["Basics", "task_controller"]
@@ -34,6 +35,7 @@ class Basics(TypedDict):
     events: EventRecorder
     key: ObjectKey
     settings: Settings
+    pace: StatusPace
 
 
 def task_controller(
@@ -67,6 +69,8 @@ def task_controller(
         is_gone=is_gone,
     )
 
+    pace = StatusPace(settings.status_soon, settings.status_later)
+
     async def reconcile(context: Context, request: Request) -> Requeue | None:
         run = new_run(
             {
@@ -76,11 +80,14 @@ def task_controller(
                 "events": context.events,
                 "key": request.key,
                 "settings": settings,
+                "pace": pace,
             }
         )
         try:
             return await runner.run(run, request, context.log)
         finally:
+            if is_gone(run):
+                pace.settled(request.key)
             if afterwards is not None:
                 afterwards(run)
 

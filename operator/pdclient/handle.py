@@ -34,6 +34,7 @@ from tikv_operator.pdclient.poll import take_snapshot
 from tikv_operator.pdclient.requester import PDRequester
 from tikv_operator.pdclient.schedule import PollSchedule
 from tikv_operator.pdclient.snapshot import PDSnapshot, changes, is_continued, member_changes
+from tikv_operator.pdclient.standstill import Standstill
 
 __all__ = ["PDHandle", "Renewable"]
 
@@ -98,6 +99,7 @@ class PDHandle:
         self._members_wanted = False
         self._members_until = 0.0
         self._notes = Notes()
+        self._standstill = Standstill()
         self._closed = False
         self._disconnected = False
 
@@ -182,6 +184,14 @@ class PDHandle:
             self._members_until = now + self._settings.pd_busy_for
         self._schedule.hurry(now)
         self._wake.set()
+
+    def stuck_evictions(self, after: float, until: float) -> list[str]:
+        """Return the stores whose evictions have got no further for between `after` and `until` seconds, the oldest first."""
+        return self._standstill.stuck(asyncio.get_running_loop().time(), after=after, until=until)
+
+    def note_eviction_begins(self, store_id: str) -> None:
+        """Say that a write of ours is about to begin the eviction of a store's leaders: the end of an earlier one is history."""
+        self._notes.begins(store_id)
 
     def note_evicting(self, store_id: str, evicting: bool) -> None:
         """Say that a write of ours just began (True) or ended the eviction of a store's leaders.
@@ -271,6 +281,7 @@ class PDHandle:
         now = asyncio.get_running_loop().time()
         old, trusted = self._snapshot, self._trusted and self.fresh()  # it may have aged while a poll dragged on
         new = self._notes.look_succeeds(snapshot)
+        self._standstill.look(new, now)
         self._schedule.succeeded(now)
         self._snapshot, self._error, self._trusted = new, None, True
         if self._lost_since is not None:

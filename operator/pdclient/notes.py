@@ -29,6 +29,10 @@ class Notes:
         self._evicting[store_id] = (evicting, self._looks)
         self._ended.discard(store_id)
 
+    def begins(self, store_id: str) -> None:
+        """A write is about to begin an eviction: whatever comes of it, how an earlier one has ended counts no longer."""
+        self._ended.discard(store_id)
+
     def labels(self, store_id: str, labels: Mapping[str, str | None]) -> None:
         """A write has set these labels of a store, or (None) removed them."""
         noted = self._labels.setdefault(store_id, {})

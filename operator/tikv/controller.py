@@ -98,6 +98,7 @@ def pipeline() -> Pipeline[TiKVContext]:
         if_(state.pd_is_synced, conditions.ready, conditions.offlined),
         conditions.running,
         status.sync,
+        evict_leader.begin,
     )
 
 

@@ -63,11 +63,12 @@ class EvictionState:
     left: float | None = None
 
 
-def eviction_state(tikv: TiKV, store: Store | None, *, timeout: float, now: float) -> EvictionState:
+def eviction_state(tikv: TiKV, store: Store | None, *, leaving: bool, timeout: float, now: float) -> EvictionState:
     """Judge an eviction by the condition that an earlier run has persisted for the current generation.
 
     Args:
         store: None if PD, which was asked, doesn't have it: then there are no leaders to evict.
+        leaving: PD evicts the leaders.
         timeout: seconds after its beginning at which an eviction has taken long enough.
         now: wall-clock seconds.
     """
@@ -80,6 +81,8 @@ def eviction_state(tikv: TiKV, store: Store | None, *, timeout: float, now: floa
         return EvictionState(over=found.reason in _DONE and store.leader_count == 0)  # they may have come back since
     if found.reason not in _UNDER_WAY or not found.last_transition_time:
         return EvictionState(over=False)
+    if leaving and store is not None and store.leader_count == 0:
+        return EvictionState(over=True)
     left = parse_time(found.last_transition_time) + timeout - now
     return EvictionState(over=left < 0, timed_out=left < 0, left=max(left, 0.0) + _JUST_AFTER)
 

@@ -17,8 +17,9 @@ from controller_runtime.api import Object, ObjectKey, Selector, decode, encode, 
 from controller_runtime.client import AlreadyExists, Client, Conflict, NotFound, Preconditions
 from controller_runtime.client.patch import MERGE_PATCH, Patch, merge_diff
 from controller_runtime.reconcile import Logger
+from tikv_operator.common.run import RunContext
 
-__all__ = ["FakeCluster", "FakeEvents", "FakePD", "FakePDs", "StillClock", "quiet_log"]
+__all__ = ["FakeCluster", "FakeEvents", "FakePD", "FakePDs", "StillClock", "events_of", "quiet_log"]
 
 T = TypeVar("T", bound=Object)
 Tree = dict[str, Any]
@@ -59,6 +60,13 @@ class FakeEvents:
 
     def warning(self, regarding: Object, reason: str, message: str) -> None:
         self.seen.append(f"Warning {reason} {message}")
+
+
+def events_of(ctx: RunContext[Any]) -> list[str]:
+    """What a run has told, and what it is going to tell along with its status."""
+    assert isinstance(ctx.events, FakeEvents)
+    to_come = [f"{'Warning' if said.warning else 'Normal'} {said.reason} {said.message}" for said in ctx.said]
+    return ctx.events.seen + to_come
 
 
 class FakeCluster:

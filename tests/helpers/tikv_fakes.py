@@ -393,6 +393,7 @@ class FakePD:
         )
         self.error = error
         self.notes = Notes()
+        self.stuck: list[str] = []
         self._fresh = fresh
         self.hurried = 0
         self.refreshed = 0
@@ -415,6 +416,12 @@ class FakePD:
 
     def has_ended_eviction(self, store_id: str) -> bool:
         return self.notes.has_ended(store_id)
+
+    def stuck_evictions(self, after: float, until: float) -> list[str]:
+        return self.stuck
+
+    def note_eviction_begins(self, store_id: str) -> None:
+        self.notes.begins(store_id)
 
     def note_evicting(self, store_id: str, evicting: bool) -> None:
         self.notes.evicting(store_id, evicting)

@@ -42,7 +42,7 @@ async def identify(ctx: ClusterContext) -> Result:
     snapshot = ctx.pd.snapshot
     if snapshot is not None and snapshot.cluster_id:
         ctx.status.id = snapshot.cluster_id
-        ctx.events.normal(ctx.cluster, "PDReady", f"PD calls the cluster {ctx.status.id}")
+        ctx.say("PDReady", f"PD calls the cluster {ctx.status.id}")
         return complete(ctx.status.id)
     ctx.pd.hurry()
     reason = "PD has not answered yet" if ctx.pd.error is None else str(ctx.pd.error)

@@ -7,15 +7,13 @@ of it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from controller_runtime.api import ObjectKey
-from controller_runtime.client import Client
-from controller_runtime.clock import Clock
-from controller_runtime.reconcile import EventRecorder, Logger
 from tikv_operator.api import Cluster, ClusterStatus, Feature
 from tikv_operator.common.instances import Group
-from tikv_operator.common.settings import Settings
+from tikv_operator.common.pace import OF_CLUSTER, WaitedFor
+from tikv_operator.common.run import RunContext
 from tikv_operator.pdclient import PDError, PDSnapshot
 
 __all__ = [
@@ -56,33 +54,24 @@ class PDRegistry(Protocol):
 
 
 @dataclass(slots=True, kw_only=True)
-class ClusterContext:
+class ClusterContext(RunContext[Cluster]):
     """See the module docstring.
 
     Attributes:
-        found: the Cluster; None if it is gone.
         groups: all its groups: kind by kind, each sorted by name.
         pd: what is known of the cluster's PD; None if it has none.
     """
 
-    client: Client
-    clock: Clock
-    log: Logger
-    events: EventRecorder
-    key: ObjectKey
-    settings: Settings
+    waited_for: ClassVar[WaitedFor] = OF_CLUSTER
+
     pds: PDRegistry
-    found: Cluster | None = None
     groups: list[Group] = field(default_factory=list)
     pd: PDView | None = None
 
     @property
     def cluster(self) -> Cluster:
         """The Cluster, in tasks that run only if there is one."""
-        if self.found is None:
-            msg = f"Cluster {self.key} is gone"
-            raise AssertionError(msg)
-        return self.found
+        return self.present()
 
     @property
     def status(self) -> ClusterStatus:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller_runtime.client import ClientError
-from controller_runtime.task import Result, complete, task
+from controller_runtime.task import Result, complete, retry, task
 from tikv_operator.api import ComponentStatus
 from tikv_operator.cluster.tasks.state import (
     ClusterContext,
@@ -65,10 +65,12 @@ async def conditions(ctx: ClusterContext) -> Result:
 
 @task("Status")
 async def write(ctx: ClusterContext) -> Result:
-    """Write the status if anything in it changed."""
+    """Write the status if anything in it changed that somebody waits for, or that has been kept back long enough."""
     ctx.status.observed_generation = ctx.cluster.metadata.generation
     before = ctx.cluster.metadata.resource_version
-    ctx.found = await ctx.client.update_status(ctx.cluster)
+    left = await ctx.report()
+    if left:
+        return retry(left, "written together with what comes next")
     return complete("unchanged" if ctx.cluster.metadata.resource_version == before else "updated status")
 
 
@@ -81,9 +83,9 @@ async def failure(ctx: ClusterContext, failed_task: str, result: Result) -> None
     message = f"{failed_task}: {result.message}"
     known = find_condition(ctx.status.conditions, SYNCED)
     if known is None or known.message != message:
-        ctx.events.warning(ctx.cluster, "ReconcileFailed", message)
+        ctx.say("ReconcileFailed", message, warning=True)
     _set(ctx, SYNCED, False, "ReconcileFailed", message)
-    await ctx.client.update_status(ctx.cluster)
+    await ctx.write_status()
 
 
 def _set_available(ctx: ClusterContext) -> None:
@@ -102,7 +104,7 @@ def _warn_once(ctx: ClusterContext, message: str, reason: str, event: str) -> No
     """Warn when the trouble appears or changes, not each time it is seen again."""
     known = find_condition(ctx.status.conditions, AVAILABLE)
     if known is None or known.message != message:
-        ctx.events.warning(ctx.cluster, reason, event)
+        ctx.say(reason, event, warning=True)
 
 
 def _keep_budget_invalid(ctx: ClusterContext) -> None:
@@ -113,7 +115,7 @@ def _keep_budget_invalid(ctx: ClusterContext) -> None:
         remove_condition(ctx.status.conditions, BUDGET_INVALID)
         return
     if known is None or known.message != message:
-        ctx.events.warning(ctx.cluster, "AnnotationInvalid", message)
+        ctx.say("AnnotationInvalid", message, warning=True)
     _set(ctx, BUDGET_INVALID, True, "AnnotationInvalid", message)
 
 

@@ -7,16 +7,13 @@ of it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-from controller_runtime.api import ObjectKey
-from controller_runtime.client import Client
-from controller_runtime.clock import Clock
-from controller_runtime.reconcile import EventRecorder, Logger
 from tikv_operator.api import Cluster, GroupStatus, PDGroup, PDGroupStatus, TiKVGroupStatus
 from tikv_operator.common.conditions import set_condition
 from tikv_operator.common.instances import Group, Instance
-from tikv_operator.common.settings import Settings
+from tikv_operator.common.pace import OF_GROUP, WaitedFor
+from tikv_operator.common.run import RunContext
 from tikv_operator.group.allocation import NameAllocator
 from tikv_operator.group.build import Blueprint
 from tikv_operator.group.component import GroupComponent
@@ -56,12 +53,11 @@ class Revisions:
 
 
 @dataclass(slots=True, kw_only=True)
-class GroupContext(Generic[G, I]):
+class GroupContext(RunContext[G], Generic[G, I]):
     """See the module docstring.
 
     Attributes:
         component: what is particular to this kind of group.
-        found: the group; None if it is gone.
         cluster: the group's Cluster; None if it does not exist.
         instances: the group's instances as the run began, sorted by name.
         revisions: None until they are chosen.
@@ -69,15 +65,10 @@ class GroupContext(Generic[G, I]):
         queued_for: the same for what is as it should be.
     """
 
+    waited_for: ClassVar[WaitedFor] = OF_GROUP
+
     component: GroupComponent[G, I]
-    client: Client
-    clock: Clock
-    log: Logger
-    events: EventRecorder
-    key: ObjectKey
-    settings: Settings
     names: NameAllocator
-    found: G | None = None
     cluster: Cluster | None = None
     instances: list[I] = field(default_factory=list)
     revisions: Revisions | None = None
@@ -87,10 +78,7 @@ class GroupContext(Generic[G, I]):
     @property
     def group(self) -> G:
         """The group, in tasks that run only if there is one."""
-        if self.found is None:
-            msg = f"{self.component.group.resource.kind} {self.key} is gone"
-            raise AssertionError(msg)
-        return self.found
+        return self.present()
 
     @property
     def status(self) -> GroupStatus:

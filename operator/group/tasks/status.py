@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from controller_runtime.api import selector
 from controller_runtime.client import ClientError
-from controller_runtime.task import Result, complete, task, wait
-from tikv_operator.common.conditions import READY, SUSPENDED, SYNCED, condition_is, find_condition
+from controller_runtime.task import Result, complete, retry, task, wait
+from tikv_operator.common.conditions import READY, SUSPENDED, SYNCED, TRUE, condition_is, find_condition
 from tikv_operator.common.instances import cond_true_for_cluster, is_ready
 from tikv_operator.group import summary
 from tikv_operator.group.build import group_labels
@@ -93,10 +93,12 @@ async def replicas(ctx: AnyGroup) -> Result:
 
 @task("UpdateStatus")
 async def write(ctx: AnyGroup) -> Result:
-    """Write the status if anything in it changed."""
+    """Write the status if anything in it changed that somebody waits for, or that has been kept back long enough."""
     ctx.status.observed_generation = ctx.group.metadata.generation
     before = ctx.group.metadata.resource_version
-    ctx.found = await ctx.client.update_status(ctx.group)
+    left = await ctx.report()
+    if left:
+        return retry(left, "written together with what comes next")
     return complete("unchanged" if ctx.group.metadata.resource_version == before else "updated")
 
 
@@ -116,7 +118,7 @@ async def failure(ctx: AnyGroup, failed_task: str, result: Result) -> None:
     message = f"{failed_task}: {result.message}"
     _warn_once(ctx, SYNCED, "ReconcileFailed", message)
     _set(ctx, SYNCED, False, "ReconcileFailed", message)
-    await ctx.client.update_status(ctx.group)
+    await ctx.write_status()
 
 
 def _needs_somebody(error: BaseException | None) -> bool:
@@ -135,16 +137,21 @@ def _at(ctx: AnyGroup, revision: str) -> int:
     )
 
 
+def _is_news(ctx: AnyGroup, type: str) -> bool:  # noqa: A002
+    """Return whether people should read that a condition has become True. What is updated gets ready again and again."""
+    return type != READY or condition_is(ctx.status.conditions, SYNCED, TRUE)
+
+
 def _set(ctx: AnyGroup, type: str, status: bool, reason: str, message: str) -> None:  # noqa: A002
     known = find_condition(ctx.status.conditions, type)
     flips = known is not None and not condition_is(ctx.status.conditions, type, str(status))
     ctx.observe(type, status, reason, message)
-    if flips and status:
-        ctx.events.normal(ctx.group, reason, message)
+    if flips and status and _is_news(ctx, type):
+        ctx.say(reason, message)
 
 
 def _warn_once(ctx: AnyGroup, type: str, reason: str, message: str) -> None:  # noqa: A002
     """Warn when a trouble appears or changes, not each time it is seen again."""
     known = find_condition(ctx.status.conditions, type)
     if known is None or known.message != message:
-        ctx.events.warning(ctx.group, reason, message)
+        ctx.say(reason, message, warning=True)

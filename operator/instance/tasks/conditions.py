@@ -13,7 +13,6 @@ from controller_runtime.client import ApiError
 from controller_runtime.task import Result, complete, task, wait
 from tikv_operator.common.conditions import READY, RESTART_REQUIRED, RUNNING, SUSPENDED, SYNCED, find_condition
 from tikv_operator.common.errors import SpecInvalid
-from tikv_operator.common.keys import LABEL_INSTANCE_REVISION
 from tikv_operator.common.pods import not_running_detail, ready_since
 from tikv_operator.instance.tasks.state import AnyInstance
 from tikv_operator.pdclient import PDError
@@ -89,8 +88,7 @@ async def restart_required(ctx: AnyInstance) -> Result:
 def _why_not_synced(ctx: AnyInstance) -> str:
     if ctx.deleting or ctx.suspending:
         return "" if ctx.pod is None else "PodNotDeleted"
-    wanted = ctx.instance.metadata.labels.get(LABEL_INSTANCE_REVISION)
-    if ctx.pod is None or ctx.pod_terminating or ctx.pod.metadata.labels.get(LABEL_INSTANCE_REVISION) != wanted:
+    if ctx.pod is None or ctx.pod_terminating or not ctx.is_up_to_date(ctx.pod):
         return "PodNotUpToDate"
     return ""
 

@@ -8,13 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
-from controller_runtime.api import ObjectKey
 from controller_runtime.api.k8s import Pod
-from controller_runtime.client import Client
-from controller_runtime.clock import Clock
-from controller_runtime.reconcile import EventRecorder, Logger
 from tikv_operator.api import Cluster, CommonStatus, PDStatus, TiKV, TiKVStatus
 from tikv_operator.common.conditions import (
     READY,
@@ -27,9 +23,11 @@ from tikv_operator.common.conditions import (
 )
 from tikv_operator.common.features import enabled_features
 from tikv_operator.common.instances import Instance
+from tikv_operator.common.keys import LABEL_INSTANCE_REVISION
 from tikv_operator.common.metrics import InstanceMetrics
+from tikv_operator.common.pace import OF_INSTANCE, WaitedFor, persisted_status
 from tikv_operator.common.pods import is_terminating
-from tikv_operator.common.settings import Settings
+from tikv_operator.common.run import RunContext
 from tikv_operator.instance.component import InstanceComponent
 from tikv_operator.volume.modifier import VolumeModifier
 
@@ -100,11 +98,10 @@ def common_news(condition: str, *, status: bool, reason: str, old_status: str, o
 
 
 @dataclass(slots=True, kw_only=True)
-class InstanceContext(Generic[I]):
+class InstanceContext(RunContext[I], Generic[I]):
     """The state of one run.
 
     Attributes:
-        found: what is reconciled; None if it is gone. Its status is changed in memory and written at the end.
         cluster_missing: its Cluster doesn't exist.
         pod_deleted: this run has deleted the pod.
         healthy: the instance serves.
@@ -114,17 +111,12 @@ class InstanceContext(Generic[I]):
         volume_modifiers: change volumes through the API of their cloud, by the driver.
     """
 
+    waited_for: ClassVar[WaitedFor] = OF_INSTANCE
+
     component: InstanceComponent
-    key: ObjectKey
-    client: Client
-    clock: Clock
-    log: Logger
-    events: EventRecorder
-    settings: Settings
     metrics: InstanceMetrics
     kind: type[I]
 
-    found: I | None = None
     found_cluster: Cluster | None = None
     cluster_missing: bool = False
     pod: Pod | None = None
@@ -135,13 +127,12 @@ class InstanceContext(Generic[I]):
     pod_waits: str = ""
     volume_modifiers: Mapping[str, VolumeModifier] = field(default_factory=dict)
     news: Callable[..., News | None] = common_news
-    _news: list[tuple[News, str]] = field(default_factory=list)
 
     # What tasks ask for
 
     @property
     def instance(self) -> I:
-        return _present(self.found, f"the {self.kind.resource.kind}")
+        return self.present()
 
     @property
     def cluster(self) -> Cluster:
@@ -185,6 +176,23 @@ class InstanceContext(Generic[I]):
         """The instance does what it is there for, as its cluster sees it."""
         return self.healthy
 
+    def is_replaced(self) -> bool:
+        """The pod is down, or new, because the spec asks for another one: nothing that somebody should be warned of."""
+        persisted = persisted_status(self.instance)
+        known = find_condition(persisted.conditions, SYNCED) if persisted is not None else None
+        if known is None or known.status == TRUE or known.reason not in _ORDINARY:
+            return False
+        return self.pod is None or self.pod_terminating or self.is_up_to_date(self.pod)
+
+    def is_up_to_date(self, pod: Pod) -> bool:
+        """Return whether a pod is of the instance's revision."""
+        label = LABEL_INSTANCE_REVISION
+        return pod.metadata.labels.get(label) == self.instance.metadata.labels.get(label)
+
+    def replacement_news(self) -> News | None:
+        """Return the Event about an instance that isn't ready because its pod is replaced; None if another one has told."""
+        return News("Restarting")
+
     @property
     def features(self) -> frozenset[str]:
         return enabled_features(self.instance, self.cluster)
@@ -205,8 +213,10 @@ class InstanceContext(Generic[I]):
             old_status=old_status,
             old_reason=old_reason,
         )
+        if news is not None and type == READY and news.warning and self.is_replaced():
+            news, message = self.replacement_news(), f"the pod is replaced: {message}"
         if news is not None:
-            self._news.append((news, message))
+            self.say(news.reason, message, warning=news.warning)
 
     def drop(self, type: str) -> None:  # noqa: A002 (the field's name)
         """Remove a condition."""
@@ -219,22 +229,6 @@ class InstanceContext(Generic[I]):
     def needs_restart(self, reason: str, message: str) -> None:
         """Say what takes effect only when the pod is next recreated. Nothing of that kind recreates it."""
         self.restart = [*(self.restart or ()), Problem(reason, message)]
-
-    def tell(self, reason: str, message: str) -> None:
-        """Write an Event along with the status."""
-        self._news.append((News(reason), message))
-
-    async def write_status(self) -> None:
-        """Write the status if it differs from the persisted one, then the Events about what changed.
-
-        Raises:
-            Conflict: the instance has changed since it was read.
-        """
-        self.found = await self.client.update_status(self.instance)
-        for news, message in self._news:
-            say = self.events.warning if news.warning else self.events.normal
-            say(self.instance, news.reason, message)
-        self._news.clear()
 
 
 AnyInstance = InstanceContext[Any]

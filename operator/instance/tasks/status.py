@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from controller_runtime.task import Result, complete, task
+from controller_runtime.task import Result, complete, retry, task
 from tikv_operator.common.keys import LABEL_INSTANCE_REVISION
 from tikv_operator.instance.tasks.state import AnyInstance
 
-__all__ = ["STARTING_FOR", "fill_revisions", "update"]
+__all__ = ["STARTING_FOR", "fill_revisions", "sooner", "update"]
 
 STARTING_FOR: Final = 300.0
 """Seconds after its pod became ready in which an instance counts as starting, so that PD is asked often about it. One that is not
@@ -19,8 +19,15 @@ healthy by then has another trouble than a slow PD."""
 async def update(ctx: AnyInstance) -> Result:
     """Write the conditions alone, while the instance goes or is suspended."""
     ctx.status.observed_generation = ctx.generation
-    await ctx.write_status()
-    return complete("status is written")
+    left = await ctx.report()
+    return retry(left, "status is written together with what comes next") if left else complete("status is written")
+
+
+def sooner(result: Result, left: float) -> Result:
+    """Return what a task says if it has also kept back a status for `left` seconds: another look, not later than that."""
+    if not left:
+        return result
+    return retry(min(left, result.after or left), result.message)
 
 
 def fill_revisions(ctx: AnyInstance, *, ready: bool) -> None:

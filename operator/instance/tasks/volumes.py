@@ -131,7 +131,7 @@ async def _prepare(ctx: AnyInstance, subject: _Subject) -> _Subject:
     change = subject.change
     claim = await _annotate(ctx, subject.claim, prepared_annotations(change, subject.claim, now=ctx.now))
     wish = f"{change.size} of storage class {change.target_class}"
-    ctx.tell("ModifyingVolume", f"volume claim {claim.metadata.name} is to have {wish}")
+    ctx.events.normal(ctx.instance, "ModifyingVolume", f"volume claim {claim.metadata.name} is to have {wish}")
     return _Subject(change, claim, subject.volume, subject.target, subject.modifier)
 
 
@@ -153,7 +153,9 @@ async def _modify(ctx: AnyInstance, subject: _Subject) -> Progress:
         ctx.problem(BEING_MODIFIED, message)
         return Progress(message)
     await _annotate(ctx, claim, done_annotations(claim.metadata.annotations))
-    ctx.tell("VolumeModified", f"volume claim {name} has {change.size} of storage class {change.target_class}")
+    ctx.events.normal(
+        ctx.instance, "VolumeModified", f"volume claim {name} has {change.size} of storage class {change.target_class}"
+    )
     return _FINISHED
 
 

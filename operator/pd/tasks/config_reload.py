@@ -96,7 +96,7 @@ async def _tell(ctx: PDContext, change: ConfigChange) -> None:
             raise
         ctx.problem("ConfigRefused", f"pd refuses configuration items: {error.message}")
     else:
-        ctx.tell("ConfigReloaded", f"pd was told of {', '.join(change.online)}")
+        ctx.events.normal(ctx.instance, "ConfigReloaded", f"pd was told of {', '.join(change.online)}")
 
 
 def _remembered(current: Pod) -> tuple[str, ...]:

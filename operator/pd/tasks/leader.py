@@ -30,7 +30,8 @@ async def hand_over(ctx: PDContext, handle: PDHandle, members: Members, healthy:
         await handle.client.transfer_leader(candidate.name)
         handle.hurry(members=True)
         handle.refresh(members=True)
-        ctx.tell("TransferringLeader", f"leadership of pd goes from {ctx.key.name} to {candidate.name}")
+        message = f"leadership of pd goes from {ctx.key.name} to {candidate.name}"
+        ctx.events.normal(ctx.instance, "TransferringLeader", message)
         return wait(f"leadership is being transferred to {candidate.name}, whose pod {pod} is ready")
     handle.hurry(members=True)
     ctx.problem("NoTransferee", "no healthy transferee available: no other pd is ready to lead")

@@ -8,7 +8,7 @@ from controller_runtime.task import Result, complete, retry, task, wait
 from tikv_operator.common.conditions import find_condition
 from tikv_operator.common.instances import is_ready
 from tikv_operator.common.pods import ready_since
-from tikv_operator.instance.tasks.status import STARTING_FOR, fill_revisions, update
+from tikv_operator.instance.tasks.status import STARTING_FOR, fill_revisions, sooner, update
 from tikv_operator.pd.tasks.state import PDContext
 
 __all__ = ["INITIALIZED", "initialized", "sync", "update"]
@@ -40,8 +40,8 @@ async def sync(ctx: PDContext) -> Result:
     if ctx.leads is not None:
         status.is_leader = ctx.leads  # unknown leadership leaves what was known last
     fill_revisions(ctx, ready=ready)
-    await ctx.write_status()
-    return _next(ctx, ready)
+    left = await ctx.report()
+    return sooner(_next(ctx, ready), left)
 
 
 def _next(ctx: PDContext, ready: bool) -> Result:

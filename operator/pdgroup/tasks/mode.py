@@ -21,7 +21,7 @@ async def mode(ctx: PDGroupContext) -> Result:
         ctx.held = ctx.waiting_for = message
         known = find_condition(ctx.status.conditions, MODE_SWITCHING)
         if known is None or known.reason != "ModeNotSupported":
-            ctx.events.warning(ctx.group, "ModeNotSupported", message)
+            ctx.say("ModeNotSupported", message, warning=True)
         ctx.observe(MODE_SWITCHING, True, "ModeNotSupported", message)
         return wait(message)
     if _has_arrived(ctx):

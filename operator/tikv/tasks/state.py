@@ -29,7 +29,14 @@ from tikv_operator.instance.tasks.state import (
 )
 from tikv_operator.pdclient import NodeState, PDHandle, Store
 from tikv_operator.tikv.component import TIKV
-from tikv_operator.tikv.eviction import EvictionState, begins, eviction_state, leaders_can_leave
+from tikv_operator.tikv.eviction import (
+    EvictionState,
+    begins,
+    eviction_state,
+    is_borrowed,
+    is_ours,
+    leaders_can_leave,
+)
 from tikv_operator.tikv.health import Health
 from tikv_operator.tikv.news import news_of
 from tikv_operator.tikv.stores import is_missed
@@ -70,6 +77,7 @@ class TiKVContext(InstanceContext[TiKV]):
         store: PD's view of the TiKV's store; None if PD has none, or can't be trusted.
         leaders_leaving: PD evicts leaders from the store.
         evict_leaders: a task of this run wants the leaders gone.
+        eviction_begins: PD is to be asked for that when the status has been written.
         disruption: held by whoever takes down a pod that serves: shared by all runs, so that each sees what others did.
     """
 
@@ -86,6 +94,7 @@ class TiKVContext(InstanceContext[TiKV]):
     health: Health = field(default_factory=Health)
     leaders_leaving: bool = False
     evict_leaders: bool = False
+    eviction_begins: bool = False
 
     # What tasks ask for
 
@@ -130,7 +139,17 @@ class TiKVContext(InstanceContext[TiKV]):
                 return EvictionState(over=True)
             if not snapshot.prepared:
                 return EvictionState(over=False)
-        return eviction_state(self.tikv, self.store, timeout=self.settings.eviction_timeout, now=self.now)
+        return eviction_state(
+            self.tikv, self.store, leaving=self.leaders_leaving, timeout=self.settings.eviction_timeout, now=self.now
+        )
+
+    def is_replaced(self) -> bool:
+        """The pod is down or new because another one is wanted, or the store leads nothing because we want it so."""
+        return self.evict_leaders or InstanceContext.is_replaced(self)
+
+    def replacement_news(self) -> News | None:
+        """Return the Event about a store that doesn't serve for that; of its leaders' leaving people have been told."""
+        return None if is_ours(self.tikv) or is_borrowed(self.tikv) else InstanceContext.replacement_news(self)
 
     # What tasks say
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from controller_runtime.task import Result, complete, retry, task, wait
 from tikv_operator.common.instances import is_ready
 from tikv_operator.common.pods import ready_since
-from tikv_operator.instance.tasks.status import STARTING_FOR, fill_revisions, update
+from tikv_operator.instance.tasks.status import STARTING_FOR, fill_revisions, sooner, update
 from tikv_operator.tikv.tasks.state import TiKVContext
 
 __all__ = ["sync", "update"]
@@ -16,8 +16,8 @@ async def sync(ctx: TiKVContext) -> Result:
     """Write everything this run has found out, and say when to look again."""
     ready = is_ready(ctx.tikv)
     _fill(ctx, ready)
-    await ctx.write_status()
-    return _next(ctx, ready)
+    left = await ctx.report()
+    return sooner(_next(ctx, ready), left)
 
 
 def _fill(ctx: TiKVContext, ready: bool) -> None:

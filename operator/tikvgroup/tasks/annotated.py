@@ -28,9 +28,8 @@ def _keep(ctx: TiKVGroupContext, type: str, reason: str, message: str, *, warnin
     known = find_condition(conditions, type)
     if not message:
         if remove_condition(conditions, type):
-            ctx.events.normal(ctx.group, f"{type}Ended", f"no longer: {known.message}" if known is not None else "")
+            ctx.say(f"{type}Ended", f"no longer: {known.message}" if known is not None else "")
         return
     if known is None or known.message != message:
-        say = ctx.events.warning if warning else ctx.events.normal
-        say(ctx.group, reason, message)
+        ctx.say(reason, message, warning=warning)
     ctx.observe(type, True, reason, message)

@@ -11,7 +11,7 @@ from controller_runtime.api import encode
 from controller_runtime.api.k8s import Service
 from controller_runtime.client import Conflict, Forbidden, ServiceUnavailable
 from controller_runtime.task import Status, fail
-from helpers.group_fakes import FakeCluster, FakeEvents, FakePD, FakePDs, names
+from helpers.group_fakes import FakeCluster, FakePD, FakePDs, events_of, names
 from helpers.group_world import cluster_context, make_cluster, make_group, make_pd_group
 from tikv_operator.api import Cluster, PDGroup, TiKVGroup
 from tikv_operator.cluster.build import pd_service, subdomain_service
@@ -41,11 +41,6 @@ async def world_of(*objects: Any, pd: FakePD | None = None) -> tuple[FakeCluster
     if found.found is not None:
         await look.groups(found)
     return world, found
-
-
-def events(ctx: ClusterContext) -> list[str]:
-    assert isinstance(ctx.events, FakeEvents)
-    return ctx.events.seen
 
 
 # Looking
@@ -296,7 +291,7 @@ async def test_the_id_comes_from_what_pd_has_told() -> None:
     await pd.register(ctx)
     result = await pd.identify(ctx)
     assert (result.status, ctx.status.id) == (Status.COMPLETE, "7452")
-    assert events(ctx) == ["Normal PDReady PD calls the cluster 7452"]
+    assert events_of(ctx) == ["Normal PDReady PD calls the cluster 7452"]
     assert isinstance(ctx.pds, FakePDs)
     assert ctx.pds.registered == {ctx.key: "http://pd:1"}
 
@@ -510,7 +505,7 @@ async def test_a_pd_that_is_lost_is_said_and_warned_of_once() -> None:
     await status.conditions(ctx)
     await status.conditions(ctx)
     assert conditions(ctx)["Available"][2] == "Cluster is not available: PD at http://pd:1 does not answer"
-    assert events(ctx) == ["Warning PDUnreachable PD at http://pd:1 does not answer: refused"]
+    assert events_of(ctx) == ["Warning PDUnreachable PD at http://pd:1 does not answer: refused"]
 
 
 async def test_a_status_is_written_if_it_changed_and_only_then() -> None:
@@ -531,7 +526,7 @@ async def test_a_pd_of_another_cluster_is_said_and_warned_of_once() -> None:
         await status.conditions(ctx)
     message = "Cluster is not available: PD at http://pd:1 answers for cluster 2, not for 1"
     assert conditions(ctx)["Available"] == ("False", "ClusterAvailable", message)
-    assert events(ctx) == [f"Warning PDOfAnotherCluster {message}; nothing that it says of stores is believed"]
+    assert events_of(ctx) == [f"Warning PDOfAnotherCluster {message}; nothing that it says of stores is believed"]
 
 
 async def test_a_budget_that_is_no_number_is_said_and_warned_of_once() -> None:
@@ -541,7 +536,7 @@ async def test_a_budget_that_is_no_number_is_said_and_warned_of_once() -> None:
         await status.conditions(ctx)
     message = "not a number above 0, so it is not heeded: annotation core.pingcap.com/max-unavailable"
     assert conditions(ctx)["BudgetInvalid"] == ("True", "AnnotationInvalid", message)
-    assert events(ctx) == [f"Warning AnnotationInvalid {message}"]
+    assert events_of(ctx) == [f"Warning AnnotationInvalid {message}"]
     ctx.cluster.metadata.annotations = {}
     await status.conditions(ctx)
     assert "BudgetInvalid" not in conditions(ctx)
@@ -553,6 +548,6 @@ async def test_a_failure_that_needs_somebody_is_said() -> None:
     stored = world.one(Cluster, "tc").status
     assert stored is not None
     assert conditions(ctx)["Synced"] == ("False", "ReconcileFailed", "Service: forbidden")
-    assert events(ctx) == ["Warning ReconcileFailed Service: forbidden"]
+    assert events_of(ctx) == ["Warning ReconcileFailed Service: forbidden"]
     await status.failure(ctx, "Service", fail("later", ServiceUnavailable("later", code=503)))
     assert conditions(ctx)["Synced"][2] == "Service: forbidden"

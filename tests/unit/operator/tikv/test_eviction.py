@@ -25,7 +25,23 @@ from tikv_operator.tikv.eviction import EvictionState, eviction_state, is_ours, 
 )
 def test_what_a_condition_says(status: bool, reason: str, age: float, store: bool, expected: EvictionState) -> None:
     tikv = with_condition(make_tikv(), "LeadersEvicted", status, reason, age=age)
-    assert eviction_state(tikv, make_store() if store else None, timeout=300.0, now=NOW) == expected
+    assert eviction_state(tikv, make_store() if store else None, leaving=False, timeout=300.0, now=NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("reason", "leaving", "leaders", "over"),
+    [
+        pytest.param("Evicting", True, 0, True, id="the last one has left"),
+        pytest.param("EvictingByOther", True, 0, True, id="the last one has left for somebody else"),
+        pytest.param("Evicting", True, 1, False, id="one is left"),
+        pytest.param("Evicting", False, 0, False, id="pd doesn't evict yet"),
+        pytest.param("NotEvicted", True, 0, False, id="not begun by us"),
+    ],
+)
+def test_an_eviction_is_over_when_no_leader_is_left(reason: str, leaving: bool, leaders: int, over: bool) -> None:
+    tikv = with_condition(make_tikv(), "LeadersEvicted", False, reason, age=1)
+    store = make_store(leader_count=leaders)
+    assert eviction_state(tikv, store, leaving=leaving, timeout=300.0, now=NOW).over is over
 
 
 @pytest.mark.parametrize("generation", [None, 2])
@@ -33,7 +49,7 @@ def test_no_condition_of_this_generation_says_nothing(generation: int | None) ->
     tikv = make_tikv()
     if generation is not None:
         with_condition(tikv, "LeadersEvicted", True, "Evicted", generation=generation)
-    assert eviction_state(tikv, make_store(), timeout=300.0, now=NOW) == EvictionState(over=False)
+    assert eviction_state(tikv, make_store(), leaving=False, timeout=300.0, now=NOW) == EvictionState(over=False)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from controller_runtime.api import ObjectKey
 from controller_runtime.api.k8s import PodDisruptionBudget
 from controller_runtime.client import merge_patch
 from controller_runtime.task import Status
-from helpers.group_fakes import FakeCluster, FakeEvents, names
+from helpers.group_fakes import FakeCluster, events_of, names
 from helpers.group_instances import NEW, NOW, OLD, make_tikv
 from helpers.group_world import group_context, make_cluster, make_group
 from tikv_operator.api import TiKV, TiKVGroup
@@ -228,12 +228,11 @@ async def test_a_group_that_is_paused_changes_no_instance_and_says_so_once() -> 
     assert ctx.queued_for == "the group is paused"
     assert [(found.type, found.status) for found in ctx.status.conditions] == [("Paused", "True")]
     message = "the group is paused: no instance is created, changed or removed"
-    assert isinstance(ctx.events, FakeEvents)
-    assert ctx.events.seen == [f"Normal Paused {message}"]
+    assert events_of(ctx) == [f"Normal Paused {message}"]
     ctx.group.metadata.annotations = {}
     await annotated.annotated(ctx)
     assert ctx.status.conditions == []
-    assert ctx.events.seen[1:] == [f"Normal PausedEnded no longer: {message}"]
+    assert events_of(ctx)[1:] == [f"Normal PausedEnded no longer: {message}"]
 
 
 async def test_a_budget_that_is_no_number_is_warned_of_once() -> None:
@@ -241,8 +240,7 @@ async def test_a_budget_that_is_no_number_is_warned_of_once() -> None:
     for _ in range(2):
         await annotated.annotated(ctx)
     assert [found.type for found in ctx.status.conditions] == ["BudgetInvalid"]
-    assert isinstance(ctx.events, FakeEvents)
-    assert ctx.events.seen == [f"Warning AnnotationInvalid not a number above 0, so it is not heeded: annotation {MAX}"]
+    assert events_of(ctx) == [f"Warning AnnotationInvalid not a number above 0, so it is not heeded: annotation {MAX}"]
 
 
 # The PodDisruptionBudget

@@ -9,7 +9,7 @@ import pytest
 from controller_runtime.api import Condition
 from controller_runtime.client import Conflict, Forbidden, ServiceUnavailable
 from controller_runtime.task import Status, fail
-from helpers.group_fakes import FakeCluster, FakeEvents
+from helpers.group_fakes import FakeCluster, events_of
 from helpers.group_instances import NEW, NOW, OLD, make_tikv
 from helpers.group_world import group_context, make_cluster, make_group, of_group
 from tikv_operator.api import TiKV, TiKVGroup
@@ -36,11 +36,6 @@ def context(group: TiKVGroup, *instances: TiKV, suspend: bool = False, generatio
 def condition(ctx: AnyGroup) -> tuple[str, str, str]:
     (found,) = ctx.status.conditions
     return found.status, found.reason, found.message
-
-
-def events(ctx: AnyGroup) -> list[str]:
-    assert isinstance(ctx.events, FakeEvents)
-    return ctx.events.seen
 
 
 # Ready
@@ -98,7 +93,7 @@ async def test_becoming_ready_is_told_once() -> None:
     ctx.instances = [make_tikv("a")]
     await status.ready(ctx)
     await status.ready(ctx)
-    assert events(ctx) == ["Normal Ready all subreources are ready"]
+    assert events_of(ctx) == ["Normal Ready all subreources are ready"]
 
 
 # Synced
@@ -127,7 +122,7 @@ async def test_what_is_waited_for_takes_the_place_of_the_names_and_is_warned_of_
     await status.synced(ctx)
     message = f"not all instances are up to date: {ctx.waiting_for}"
     assert condition(ctx) == ("False", "NotAllInstancesUpToDate", message)
-    assert events(ctx) == [f"Warning UpgradeHeldBack {message}"]
+    assert events_of(ctx) == [f"Warning UpgradeHeldBack {message}"]
 
 
 async def test_a_missing_cluster_is_said_and_warned_of() -> None:
@@ -136,7 +131,7 @@ async def test_a_missing_cluster_is_said_and_warned_of() -> None:
     await status.cluster_missing(ctx)
     assert (result.status, result.message) == (Status.WAIT, "wait until cluster tc exists")
     assert condition(ctx) == ("False", "ClusterNotFound", "cluster tc does not exist")
-    assert events(ctx) == ["Warning ClusterNotFound cluster tc does not exist"]
+    assert events_of(ctx) == ["Warning ClusterNotFound cluster tc does not exist"]
 
 
 # Suspended
@@ -279,12 +274,12 @@ async def test_a_failure_that_needs_somebody_is_said(error: Exception, said: boo
     stored = world.one(TiKVGroup, "basic").status
     if not said:
         assert stored is None
-        assert events(ctx) == []
+        assert events_of(ctx) == []
         return
     assert stored is not None
     (found,) = stored.conditions
     assert (found.status, found.reason, found.message) == ("False", "ReconcileFailed", f"Updater: {error}")
-    assert events(ctx) == [f"Warning ReconcileFailed Updater: {error}"]
+    assert events_of(ctx) == [f"Warning ReconcileFailed Updater: {error}"]
     assert world.writes == ["update-status TiKVGroup basic"]
 
 

@@ -109,8 +109,8 @@ class Subject:
 
     @property
     def said(self) -> list[str]:
-        """The reasons of the Events that are written with the status."""
-        return [news.reason for news, _ in self.ctx._news]
+        """The reasons of the Events."""
+        return [event.split()[1].rstrip(":") for event in self.ctx.events.events]
 
     def has_grown(self, capacity: str) -> None:
         claim = self.claim

@@ -8,7 +8,16 @@ import pytest
 
 from controller_runtime.api.k8s import Pod
 from controller_runtime.task import Task
-from helpers.tikv_fakes import FakePD, condition, make_cluster, make_context, make_pod, make_store, make_tikv
+from helpers.tikv_fakes import (
+    FakePD,
+    condition,
+    make_cluster,
+    make_context,
+    make_pod,
+    make_store,
+    make_tikv,
+    with_condition,
+)
 from tikv_operator.api import SuspendAction
 from tikv_operator.tikv.health import Health
 from tikv_operator.tikv.tasks import conditions
@@ -26,6 +35,7 @@ def context(
     leaders: int = 0,
     offline: bool | None = None,
     evict: bool = False,
+    evicting: bool = False,
 ) -> Any:
     cluster = make_cluster(suspend_action=SuspendAction(suspend_compute=True) if suspending else None)
     if pod is not None and terminating:
@@ -34,8 +44,11 @@ def context(
         pod.metadata.labels["pingcap.com/instance-revision-hash"] = revision
     store = make_store(node_state=state, leader_count=leaders) if state else None
     pd = FakePD(*[store] if store else [])
-    ctx = make_context(make_tikv(offline=offline), cluster=cluster, pod=pod, pd=pd, store=store)
-    ctx.health, ctx.evict_leaders = Health(healthy=healthy), evict
+    tikv = make_tikv(offline=offline)
+    if evicting:
+        with_condition(tikv, "LeadersEvicted", False, "Evicting")
+    ctx = make_context(tikv, cluster=cluster, pod=pod, pd=pd, store=store)
+    ctx.health, ctx.evict_leaders, ctx.leaders_leaving = Health(healthy=healthy), evict, evicting
     return ctx
 
 
@@ -176,7 +189,7 @@ GONE, NOT_READY, TERMINATING = "does not exist", "is not ready", "is terminating
         ),
         pytest.param(
             evict_leader,
-            {"evict": True},
+            {"evict": True, "evicting": True},
             "LeadersEvicted=True/Evicted",
             "all leaders are evicted",
             id="LeadersEvicted: Evicted",

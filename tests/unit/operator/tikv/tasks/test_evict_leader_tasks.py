@@ -7,7 +7,7 @@ import pytest
 
 from controller_runtime.api import format_time
 from controller_runtime.client import Conflict
-from controller_runtime.task import Status
+from controller_runtime.task import Result, Status
 from helpers.tikv_fakes import (
     NOW,
     FakePD,
@@ -38,10 +38,18 @@ def ours(reason: str = "Evicting", **options: Any) -> TiKV:
     return with_condition(make_tikv(), "LeadersEvicted", reason == "Evicted", reason, **options)
 
 
+async def run(ctx: Any) -> Result:
+    """Run both tasks, with the write of the status between them; return what the second one says."""
+    await evict_leader.evict_leader(ctx)
+    await ctx.report()
+    result: Result = await evict_leader.begin(ctx)
+    return result
+
+
 class TestBegin:
     async def test_pd_is_asked_and_the_condition_tells_how_many_are_left(self) -> None:
         ctx = context(store=make_store(leader_count=3), evict=True)
-        assert (await evict_leader.evict_leader(ctx)).status is Status.COMPLETE
+        assert (await run(ctx)).status is Status.COMPLETE
         assert ctx.pd.client.calls == [("evicting_stores",), ("begin_evict_leader", "4")]
         found = condition(ctx.tikv, "LeadersEvicted")
         assert found is not None
@@ -53,14 +61,14 @@ class TestBegin:
         ctx = context(store=make_store(leader_count=3), evict=True)
         ctx.pd.client.errors["begin_evict_leader"] = PDError("no")
         with pytest.raises(PDError):
-            await evict_leader.evict_leader(ctx)
+            await run(ctx)
         assert summary(ctx.client.stored(TiKV, "basic-abc123"))["LeadersEvicted"] == "False/Evicting"
 
     async def test_pd_is_not_asked_if_that_fails(self) -> None:
         ctx = context(store=make_store(leader_count=3), evict=True)
         ctx.client.errors["update_status TiKV"] = Conflict("changed", code=409)
         with pytest.raises(Conflict):
-            await evict_leader.evict_leader(ctx)
+            await run(ctx)
         assert ctx.pd.client.calls == [("evicting_stores",)]
 
     async def test_the_time_counts_from_the_beginning_of_the_eviction(self) -> None:
@@ -116,9 +124,75 @@ class TestBegin:
         first = context(store=make_store(leader_count=3), evict=True)
         second = context(store=make_store(id="5", address="basic-tikv-other1.basic-tikv-peer.ns1:20160"), evict=True)
         second.pd, second.disruption = first.pd, first.disruption
-        results = await asyncio.gather(evict_leader.evict_leader(first), evict_leader.evict_leader(second))
+        for ctx in (first, second):
+            await evict_leader.evict_leader(ctx)
+            await ctx.report()
+        results = await asyncio.gather(evict_leader.begin(first), evict_leader.begin(second))
         assert sorted(result.status.name for result in results) == ["COMPLETE", "RETRY"]
         assert len([call for call in first.pd.client.calls if call[0] == "begin_evict_leader"]) == 1
+
+
+class TestNothingToBegin:
+    @pytest.mark.parametrize("reason", ["Evicting", "Evicted"])
+    async def test_where_pd_evicts_already(self, reason: str) -> None:
+        ctx = context(ours(reason), store=make_store(leader_count=3), evict=True, evicting=True)
+        await run(ctx)
+        assert ctx.pd.client.calls == []
+
+    async def test_where_leaders_may_stay(self) -> None:
+        ctx = context(store=make_store(leader_count=3), evict=False)
+        assert (await run(ctx)).message == "nothing to begin"
+        assert ctx.pd.client.calls == []
+
+    async def test_a_first_request_whose_answer_was_lost_is_sent_again(self) -> None:
+        ctx = context(ours(age=60), store=make_store(leader_count=3), evict=True)
+        await run(ctx)
+        assert ctx.pd.client.calls == [("begin_evict_leader", "4")]
+        found = condition(ctx.tikv, "LeadersEvicted")
+        assert found is not None
+        assert found.last_transition_time == format_time(NOW - 60)
+
+
+class TestEvictionsThatGetNoFurther:
+    """A region whose peers are all on stores that are evicted has nowhere to go: all but one eviction are taken back."""
+
+    async def test_all_but_the_first_are_taken_back(self) -> None:
+        ctx = context(ours(), store=make_store(leader_count=3), evict=True, evicting=True)
+        ctx.pd.stuck = ["2", "4"]
+        result = await run(ctx)
+        assert ctx.pd.client.calls == [("end_evict_leader", "4")]
+        assert summary(ctx.tikv)["LeadersEvicted"] == "False/Ending"
+        assert [problem.reason for problem in ctx.problems] == ["WaitingForPeers"]
+        assert "store 2" in ctx.problems[0].message
+        assert result.message == "nothing to begin"
+
+    async def test_the_first_goes_on(self) -> None:
+        ctx = context(ours(), store=make_store(leader_count=3), evict=True, evicting=True)
+        ctx.pd.stuck = ["4", "5"]
+        await run(ctx)
+        assert ctx.pd.client.calls == []
+        assert summary(ctx.tikv)["LeadersEvicted"] == "False/Evicting"
+
+    async def test_one_that_gets_on_is_not_concerned(self) -> None:
+        ctx = context(ours(), store=make_store(leader_count=3), evict=True, evicting=True)
+        ctx.pd.stuck = ["2", "5"]
+        await run(ctx)
+        assert ctx.pd.client.calls == []
+
+    async def test_meanwhile_none_begins(self) -> None:
+        ctx = context(store=make_store(leader_count=3), evict=True)
+        ctx.pd.stuck = ["2"]
+        await run(ctx)
+        assert ("begin_evict_leader", "4") not in ctx.pd.client.calls
+        assert [problem.reason for problem in ctx.problems] == ["WaitingForPeers"]
+        assert summary(ctx.tikv) == {}
+
+    async def test_of_somebody_elses_eviction_nothing_is_taken_back(self) -> None:
+        tikv = with_condition(make_tikv(), "LeadersEvicted", False, "EvictingByOther")
+        ctx = context(tikv, store=make_store(leader_count=3), evict=True, evicting=True)
+        ctx.pd.stuck = ["2", "4"]
+        await run(ctx)
+        assert ctx.pd.client.calls == []
 
 
 class TestASchedulerOfSomebodyElse:
@@ -159,7 +233,7 @@ class TestASchedulerOfSomebodyElse:
     async def test_is_replaced_by_one_of_ours_if_it_goes_too_early(self) -> None:
         tikv = with_condition(make_tikv(), "LeadersEvicted", False, "EvictingByOther", age=60)
         ctx = context(tikv, store=make_store(leader_count=3), evict=True, evicting=False)
-        await evict_leader.evict_leader(ctx)
+        await run(ctx)
         assert ctx.pd.client.calls == [("begin_evict_leader", "4")]
         found = condition(ctx.tikv, "LeadersEvicted")
         assert found is not None
@@ -267,7 +341,7 @@ class TestAfterTheEnd:
 
     async def test_leaders_that_must_go_again_have_all_the_time_that_an_eviction_has(self) -> None:
         ctx = context(ours("Ending", age=36000), store=make_store(leader_count=3), evict=True)
-        await evict_leader.evict_leader(ctx)
+        await run(ctx)
         assert ctx.pd.client.calls == [("begin_evict_leader", "4")]
         found = condition(ctx.tikv, "LeadersEvicted")
         assert found is not None

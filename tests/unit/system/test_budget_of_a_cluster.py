@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from controller_runtime.api import ObjectKey
-from controller_runtime.api.k8s import Pod, PodDisruptionBudget
+from controller_runtime.api.k8s import Event, Pod, PodDisruptionBudget
 from controller_runtime.client import merge_patch
 from helpers.disruptions import Disruptions
 from helpers.whole_system import System, whole_system
@@ -162,6 +162,22 @@ async def test_a_budget_for_all_stores_leaves_one_that_takes_leaders(groups: dic
             await restart(system, *groups)
             await settled(system, groups, timeout=120.0)
         assert together.stores == 1
+
+
+async def test_evictions_that_block_each_other_make_room_for_one_after_the_other() -> None:
+    """With four of five stores evicted, many regions have all their replicas on these: their leaders have nowhere to go."""
+    groups = {"kv": 5}
+    world = replace(WORLD, regions=120)
+    async with whole_system(replace(DEMO_SETTINGS, eviction_timeout=3600.0), world) as system:
+        await created(system, groups, **{MAX: "4"})
+        await asyncio.sleep(60)  # until pd has spread the leaders over all stores
+        async with watched(system, groups) as together:
+            await restart(system, *groups)
+            await settled(system, groups, timeout=300.0)
+        assert together.stores == 4
+        assert not any(store.evicting for store in system.simulation.stores(CLUSTER))
+        told = {event.reason for event in await system.user.list(Event)}
+        assert "LeaderEvictionTimeout" not in told
 
 
 async def test_a_budget_that_is_raised_in_the_middle_takes_effect_at_once() -> None:

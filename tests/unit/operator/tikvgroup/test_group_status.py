@@ -87,13 +87,21 @@ async def test_of_many_instances_only_some_are_named() -> None:
     assert condition(ctx)[2].endswith("i4 (NotReady) and 3 more")
 
 
-async def test_becoming_ready_is_told_once() -> None:
+@pytest.mark.parametrize(
+    ("synced", "told"),
+    [
+        pytest.param("True", ["Normal Ready all subreources are ready"], id="after trouble"),
+        pytest.param("False", [], id="not between the steps of an update, whose end is told"),
+    ],
+)
+async def test_becoming_ready_is_told_once(synced: str, told: list[str]) -> None:
     ctx = context(make_group(replicas=1), make_tikv("a", ready=False))
+    ctx.status.conditions.append(Condition(type="Synced", status=synced))
     await status.ready(ctx)
     ctx.instances = [make_tikv("a")]
     await status.ready(ctx)
     await status.ready(ctx)
-    assert events_of(ctx) == ["Normal Ready all subreources are ready"]
+    assert events_of(ctx) == told
 
 
 # Synced

@@ -15,6 +15,7 @@ from controller_runtime.api import ObjectKey, format_time
 from tikv_operator.api import TiKV, TiKVStatus
 from tikv_operator.common.conditions import OFFLINED, TRUE, find_condition
 from tikv_operator.common.instances import current_condition
+from tikv_operator.common.pods import ready_since
 from tikv_operator.instance.component import InstanceComponent
 from tikv_operator.instance.tasks.state import (
     InstanceContext,
@@ -55,6 +56,7 @@ __all__ = [
     "is_offlined_for_good",
     "never_had_a_store",
     "pd_is_synced",
+    "readiness_is_known",
     "store_is_gone",
     "wants_removal",
 ]
@@ -198,3 +200,13 @@ def wants_removal(ctx: TiKVContext) -> bool:
 def pd_is_synced(ctx: TiKVContext) -> bool:
     """What PD says can be trusted."""
     return ctx.pd is not None
+
+
+def readiness_is_known(ctx: TiKVContext) -> bool:
+    """PD knows how the store is, or the pod alone tells that it doesn't serve.
+
+    A PD that has only just begun to lead counts no leaders yet: a store that serves would be called unready for that.
+    """
+    if ctx.pd is None or ctx.pd.prepared:
+        return ctx.pd is not None
+    return ctx.pod_terminating or ready_since(ctx.pod) is None

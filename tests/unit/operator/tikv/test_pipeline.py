@@ -270,6 +270,29 @@ class TestRollingRestart:
         assert world.pd.client.calls == []
 
 
+class TestAPDThatHasOnlyJustBegunToLead:
+    """It counts no leaders yet, so that a store with many regions looks like one that does no work."""
+
+    async def test_makes_no_store_unready(self) -> None:
+        world = await serving()
+        world.show_store(make_store(leader_count=0, region_count=500))
+        assert world.pd is not None
+        world.pd.look(prepared=False)
+        await world.run()
+        assert summary(world.tikv)["Ready"] == "True/Ready"
+        world.pd.look(prepared=True)
+        await world.run()
+        assert summary(world.tikv)["Ready"] == "False/InstanceNotHealthy"
+
+    async def test_but_a_pod_that_is_gone_is_seen(self) -> None:
+        world = await serving()
+        assert world.pd is not None
+        world.pd.look(prepared=False)
+        world.gone(Pod, "basic-tikv-abc123")
+        await world.run()
+        assert summary(world.tikv)["Ready"] == "False/PodNotReady"
+
+
 class TestScaleIn:
     async def test_takes_leaders_then_data_away_then_the_tikv_goes_by_itself(self) -> None:
         world = await serving()

@@ -156,6 +156,8 @@ class Manager:
         self._elector = self._make_elector(election) if election else None
         self._run_called = False
         self._stop_requested = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._in_a_hurry = False
         self._error: BaseException | None = None
         self._grace: Grace | None = None
         self._exit: Callable[[int], object] = os._exit
@@ -190,6 +192,9 @@ class Manager:
     ) -> AsyncIterator[Manager]:
         """Make a manager for the cluster of the kubeconfig, or of the pod this process runs in.
 
+        A run that goes on in another task when the context is left is stopped gracefully first, and only then the way to
+        the API server is closed. A cancellation meanwhile ends its grace period.
+
         Args:
             field_manager: owner of the fields that are applied; name your program.
             kubeconfig, context: instead of what the environment says.
@@ -209,8 +214,9 @@ class Manager:
         config = await load_config(kubeconfig, context)
         metrics = ClientMetrics(registry)
         transport = HttpTransport(config, metrics=metrics)
+        manager = None
         try:
-            yield cls(
+            manager = cls(
                 transport,
                 field_manager=field_manager,
                 registry=registry,
@@ -224,8 +230,13 @@ class Manager:
                 grace_period=grace_period,
                 handle_signals=handle_signals,
             )
+            yield manager
         finally:
-            await transport.close()
+            try:
+                if manager is not None:
+                    await manager._stop_and_wait()
+            finally:
+                await transport.close()
 
     # Putting together
 
@@ -286,6 +297,7 @@ class Manager:
             raise RuntimeError(msg)
         self._run_called = True
         async with AsyncExitStack() as last:
+            last.callback(self._ended.set)
             if self._handle_signals:
                 last.enter_context(handling_signals(self._on_signal))
             await last.enter_async_context(self.endpoints.open())
@@ -295,7 +307,8 @@ class Manager:
                 await self._stop_requested.wait()
             except asyncio.CancelledError:
                 cancelled = True
-            self._grace = Grace(0 if isinstance(self._error, LeaderElectionLost) else self._grace_period)
+            at_once = self._in_a_hurry or isinstance(self._error, LeaderElectionLost)
+            self._grace = Grace(0 if at_once else self._grace_period)
             stopping = asyncio.create_task(self._stop_in_order(starting, self._grace), name="manager: stop")
             while not stopping.done():
                 try:
@@ -311,6 +324,20 @@ class Manager:
     def stop(self) -> None:
         """Ask `run` to end gracefully. Idempotent."""
         self._stop_requested.set()
+
+    async def _stop_and_wait(self) -> None:
+        """Stop a run that still goes on, or is yet to begin, and return when it has ended; a cancellation skips its grace."""
+        self.stop()
+        cancelled = False
+        while self._run_called and not self._ended.is_set():
+            try:
+                await self._ended.wait()
+            except asyncio.CancelledError:
+                cancelled = self._in_a_hurry = True
+                if self._grace is not None:
+                    self._grace.end()
+        if cancelled:
+            raise asyncio.CancelledError
 
     async def _start(self) -> None:
         """Start the groups in order; ends when the last has started, or with election, when leadership ends."""

@@ -140,6 +140,8 @@ async def _stage(options: DemoOptions, settings: Settings) -> AsyncIterator[Stag
         cluster = await stack.enter_async_context(EmbeddedCluster(clock=clock, crds=crds, http=True))
         kubeconfig = options.kubeconfig_out or stack.enter_context(_private_folder()) / "kubeconfig"
         _write_private(kubeconfig, cluster.kubeconfig())
+        transport = HttpTransport(await load_config(str(kubeconfig)))
+        stack.push_async_callback(transport.close)  # before the tasks are begun, so that it is closed after their end
 
         start = await stack.enter_async_context(background_tasks())
         simulation = Simulation(
@@ -165,8 +167,6 @@ async def _stage(options: DemoOptions, settings: Settings) -> AsyncIterator[Stag
         operator = assemble(manager, settings, PDAccess.PROXY)
         start(manager.run(), "operator")
 
-        transport = HttpTransport(await load_config(str(kubeconfig)))
-        stack.push_async_callback(transport.close)
         cache = Cache(transport, clock=clock, registry=None, log=log.bind(part="demo"))
         world = World(cache)
         start(cache.run(), "demo-cache")

@@ -13,6 +13,7 @@ from controller_runtime.api import Selector, selector
 __all__ = [
     "ANNOTATION_DEFER_DELETE",
     "ANNOTATION_FEATURES",
+    "ANNOTATION_IGNORE_DIFF",
     "ANNOTATION_INITIAL_CLUSTER_NUM",
     "ANNOTATION_LAST_TEMPLATE",
     "ANNOTATION_MAX_UNAVAILABLE",
@@ -65,6 +66,8 @@ LABEL_REVISION_HASH: Final = "controller.kubernetes.io/hash"
 ANNOTATION_LAST_TEMPLATE: Final = "core.pingcap.com/last-instance-template"
 ANNOTATION_FEATURES: Final = "core.pingcap.com/features"
 ANNOTATION_DEFER_DELETE: Final = "core.pingcap.com/defer-delete"
+ANNOTATION_IGNORE_DIFF: Final = "pingcap.com/ignore-diff"
+"""Set by users on an object, through an overlay: paths, separated by commas, that stay as they are (`common.ignorediff`)."""
 ANNOTATION_PRIORITY: Final = "core.pingcap.com/priority"
 """Set by users on an instance: a whole number from 0; the smallest is removed or updated first."""
 ANNOTATION_MAX_UNAVAILABLE: Final = "core.pingcap.com/max-unavailable"

@@ -8,6 +8,7 @@ from controller_runtime.api.k8s import PersistentVolumeClaim
 from controller_runtime.client import ClientError
 from controller_runtime.task import Result, complete, retry, wait
 from tikv_operator.api import Feature
+from tikv_operator.common.ignorediff import with_live_values
 from tikv_operator.instance.pvc import is_bound, plan_claim
 from tikv_operator.instance.tasks.state import AnyInstance
 from tikv_operator.instance.tasks.volumes import Progress, modify_volume
@@ -41,6 +42,7 @@ async def apply_claims(ctx: AnyInstance, claims: Iterable[PersistentVolumeClaim]
 async def _apply_claim(ctx: AnyInstance, wanted: PersistentVolumeClaim) -> list[Progress]:
     with_class = Feature.VOLUME_ATTRIBUTES_CLASS in ctx.features
     current = await ctx.client.find(PersistentVolumeClaim, wanted.key)
+    wanted = with_live_values(wanted, current)
     if not with_class and current is not None and is_bound(current):
         progress = await modify_volume(ctx, wanted, current)
         if progress is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from controller_runtime.api.k8s import Pod
 from controller_runtime.task import Result, complete, retry, task, wait
+from tikv_operator.common.ignorediff import with_live_values
 from tikv_operator.common.keys import LABEL_CLUSTER_ID, LABEL_MEMBER_ID
 from tikv_operator.common.pods import not_running_detail
 from tikv_operator.instance.tasks.pod import change_in_place, delete, is_reloadable, young_for
@@ -35,6 +36,7 @@ async def pod(ctx: PDContext) -> Result:
         return await _terminating(ctx)
     if await is_reloadable(ctx, ctx.pod) or await only_online(ctx, ctx.pod):
         ctx.restart = []
+        expected = with_live_values(expected, ctx.pod)
         await reload_config(ctx, ctx.pod, expected)
         if waits := await change_in_place(ctx, ctx.pod, expected):
             ctx.needs_restart("PodRenderedDifferently", waits)

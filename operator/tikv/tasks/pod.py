@@ -5,6 +5,7 @@ from __future__ import annotations
 from controller_runtime.api.k8s import Pod
 from controller_runtime.client import Invalid, NotFound, Preconditions, merge_patch
 from controller_runtime.task import Result, complete, retry, task, wait
+from tikv_operator.common.ignorediff import with_live_values
 from tikv_operator.common.keys import ANNOTATION_UNRELOADED_CONFIG, LABEL_STORE_ID
 from tikv_operator.common.pods import not_running_detail
 from tikv_operator.instance.inplace import can_take_over, frozen_differences, metadata_changes
@@ -38,7 +39,7 @@ async def pod(ctx: TiKVContext) -> Result:
         result = await _recreate(ctx, ctx.pod)
         ctx.pod_waits = "" if ctx.pod_deleted else result.message
         return result
-    return await _change_in_place(ctx, ctx.pod, expected)
+    return await _change_in_place(ctx, ctx.pod, with_live_values(expected, ctx.pod))
 
 
 @task("PodSuspend")

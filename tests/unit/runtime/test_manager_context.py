@@ -109,7 +109,7 @@ async def test_running_reconciles_finish_before_the_way_to_the_server_is_closed(
 
 
 async def test_an_error_of_the_block_stops_the_manager_in_order_too(scene: Scene) -> None:
-    with pytest.raises(LookupError, match="of the block"):
+    async def main() -> None:
         async with background_tasks() as start, scene.manager() as manager:
             manager.add(scene.controller(seconds=10))
             start(manager.run(), "manager")
@@ -117,6 +117,9 @@ async def test_an_error_of_the_block_stops_the_manager_in_order_too(scene: Scene
             await create(manager, "a")
             await asyncio.sleep(1)
             raise LookupError("of the block")
+
+    with pytest.raises(LookupError, match="of the block"):
+        await main()
     assert scene.diary == ["a starts", "a ends", "transport closed"]
     assert scene.log.events("warning", "error") == []
 

@@ -288,3 +288,21 @@ async def test_a_pod_that_is_down_and_only_just_made_is_given_a_moment() -> None
     ctx.clock.seconds = NOW
     assert (await pod(ctx)).status is Status.RETRY
     assert ctx.client.writes == []
+
+
+@pytest.mark.parametrize(
+    ("ignored", "waits"),
+    [
+        pytest.param("", ["PodRenderedDifferently"], id="it waits for a restart"),
+        pytest.param("spec.priorityClassName", [], id="it is left alone"),
+    ],
+)
+async def test_a_difference_that_the_overlay_leaves_alone_waits_for_nothing(ignored: str, waits: list[str]) -> None:
+    metadata = TemplateMeta(annotations={"pingcap.com/ignore-diff": ignored})
+    overlay = Overlay(pod=PodOverlay(metadata=metadata, spec={"priorityClassName": "high"}))
+    current = make_pd_pod(own(overlay=overlay))
+    assert current.spec is not None
+    current.spec.priority_class_name = "low"
+    ctx = pd_context(own(overlay=overlay), pod=current, handle=trio(), **others())
+    assert (await pod(ctx)).status is Status.COMPLETE
+    assert [problem.reason for problem in ctx.restart] == waits

@@ -51,7 +51,7 @@ class WaitedFor:
     Attributes:
         conditions: that let others go on as soon as they are True.
         fields: whose values decide what others do.
-        first: how soon an object's first status is written. For what people make themselves, at once: they are looking.
+        first: how soon a first status is written that nobody waits for. That of what people make themselves at once: they look.
     """
 
     conditions: frozenset[str]
@@ -63,7 +63,7 @@ _DECISIVE: Final = frozenset(
     {"collision_count", "current_revision", "observed_cluster_generation", "observed_generation", "update_revision"}
 )
 
-OF_INSTANCE: Final = WaitedFor(frozenset({READY, SUSPENDED, OFFLINED}), _DECISIVE, Urgency.SOON)
+OF_INSTANCE: Final = WaitedFor(frozenset({READY, SUSPENDED, OFFLINED}), _DECISIVE, Urgency.LATER)
 OF_GROUP: Final = WaitedFor(frozenset({READY, SUSPENDED, SYNCED}), _DECISIVE | {"version"}, Urgency.AT_ONCE)
 OF_CLUSTER: Final = WaitedFor(frozenset({READY, SUSPENDED, SYNCED}), _DECISIVE | {"id", "pd"}, Urgency.AT_ONCE)
 
@@ -73,10 +73,13 @@ def urgency(before: Any, after: Any, waited_for: WaitedFor) -> Urgency:
 
     Args:
         before: as it is persisted; None if there is none.
-        after: as it should be.
+        after: as it should be; None if a run has said nothing.
     """
+    if after is None:
+        return Urgency.NOTHING
     if before is None:
-        return waited_for.first
+        reached = any(found.type in waited_for.conditions and found.status == TRUE for found in after.conditions)
+        return Urgency.AT_ONCE if reached else waited_for.first
     return max(_changes(before, after, waited_for), default=Urgency.NOTHING)
 
 

@@ -68,7 +68,7 @@ def eviction_state(tikv: TiKV, store: Store | None, *, leaving: bool, timeout: f
 
     Args:
         store: None if PD, which was asked, doesn't have it: then there are no leaders to evict.
-        leaving: PD evicts the leaders.
+        leaving: PD evicts the leaders, and has counted them since.
         timeout: seconds after its beginning at which an eviction has taken long enough.
         now: wall-clock seconds.
     """

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from controller_runtime.api import ObjectKey
 from controller_runtime.client import NotFound, Preconditions, merge_patch
 from tikv_operator.common.conditions import OFFLINED, TRUE
 from tikv_operator.common.instances import Instance, current_condition
-from tikv_operator.common.keys import ANNOTATION_DEFER_DELETE
+from tikv_operator.common.keys import ANNOTATION_DEFER_DELETE, LABEL_INSTANCE_REVISION
 from tikv_operator.group import build
 from tikv_operator.group.summary import listed
 from tikv_operator.group.tasks.state import AnyGroup, Revisions
 from tikv_operator.updater import Action, CancelOffline, Create, DeferDelete, Delete, SetOffline, Update
 
 __all__ = ["Steps"]
+
+_UPDATING: Final = "Updating"
 
 
 class Steps:
@@ -53,7 +55,7 @@ class Steps:
                 await self._create(topology)
             case Update(instance):
                 await self._apply(instance)
-                self._did("Updating", instance.metadata.name, f"to revision {self._revision}")
+                self._did(_UPDATING, instance.metadata.name, f"to revision {self._revision}")
             case CancelOffline(instance):
                 await (self._keep(instance) if self._held else self._apply(instance))
                 self._did("OfflineCanceled", instance.metadata.name, "staying in the cluster")
@@ -144,4 +146,13 @@ class Steps:
 
     def _tell(self) -> None:
         for (reason, what), instances in self._done.items():
-            self._ctx.events.normal(self._ctx.group, reason, f"{listed(instances)} {what}")
+            if reason != _UPDATING:
+                self._ctx.events.normal(self._ctx.group, reason, f"{listed(instances)} {what}")
+            elif not self._is_under_way():
+                rest = ", the others follow" if len(instances) < len(self._ctx.instances) else ""
+                self._ctx.events.normal(self._ctx.group, reason, f"{listed(instances)} {what}{rest}")
+
+    def _is_under_way(self) -> bool:
+        """Whether an earlier run has begun to move instances to the revision. That is told once; each instance tells the rest."""
+        revisions = (instance.metadata.labels.get(LABEL_INSTANCE_REVISION) for instance in self._ctx.instances)
+        return self._revision in revisions

@@ -141,9 +141,10 @@ class TiKVContext(InstanceContext[TiKV]):
                 return EvictionState(over=True)
             if not snapshot.prepared:
                 return EvictionState(over=False)
-        return eviction_state(
-            self.tikv, self.store, leaving=self.leaders_leaving, timeout=self.settings.eviction_timeout, now=self.now
-        )
+        counted_since = self.pd is not None and self.store is not None and not self.pd.awaits_eviction(self.store.id)
+        leaving = self.leaders_leaving and counted_since
+        timeout = self.settings.eviction_timeout
+        return eviction_state(self.tikv, self.store, leaving=leaving, timeout=timeout, now=self.now)
 
     def is_replaced(self) -> bool:
         """The pod is down or new because another one is wanted, or the store leads nothing because we want it so."""

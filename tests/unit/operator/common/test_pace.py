@@ -93,11 +93,12 @@ class TestUrgency:
 
     @pytest.mark.parametrize(
         ("waited_for", "expected"),
-        [(OF_INSTANCE, Urgency.SOON), (OF_GROUP, Urgency.AT_ONCE), (OF_CLUSTER, Urgency.AT_ONCE)],
+        [(OF_INSTANCE, Urgency.LATER), (OF_GROUP, Urgency.AT_ONCE), (OF_CLUSTER, Urgency.AT_ONCE)],
         ids=["instance", "group", "cluster"],
     )
     def test_of_a_first_status(self, waited_for: WaitedFor, expected: Urgency) -> None:
         assert urgency(None, tikv(said("Ready")), waited_for) is expected
+        assert urgency(None, tikv(said("Ready", "True")), waited_for) is Urgency.AT_ONCE
 
 
 class TestPersistedStatus:

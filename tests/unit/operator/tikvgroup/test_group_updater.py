@@ -147,6 +147,18 @@ async def test_an_outdated_instance_is_moved_and_keeps_what_is_its_own() -> None
     assert events(ctx) == [f"Normal Updating basic-a to revision {NEW}"]
 
 
+async def test_the_beginning_of_an_update_is_told_once_and_each_instance_tells_the_rest() -> None:
+    old = [make_tikv(name, revision=OLD) for name in ("basic-a", "basic-b")]
+    first = context(FakeCluster(), make_group(replicas=2), *old)
+    await updater.update(first)
+    assert events(first) == [f"Normal Updating basic-a to revision {NEW}, the others follow"]
+    world = FakeCluster()
+    second = context(world, make_group(replicas=2), make_tikv("basic-a"), old[1])
+    await updater.update(second)
+    assert world.writes == ["apply TiKV basic-b"]
+    assert events(second) == []
+
+
 async def test_an_instance_that_changed_since_it_was_read_is_not_overwritten() -> None:
     world = FakeCluster()
     ctx = context(world, make_group(replicas=1), make_tikv("basic-a", revision=OLD))

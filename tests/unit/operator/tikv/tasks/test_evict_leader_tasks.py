@@ -132,6 +132,19 @@ class TestBegin:
         assert len([call for call in first.pd.client.calls if call[0] == "begin_evict_leader"]) == 1
 
 
+class TestAStoreWithoutLeaders:
+    async def test_is_counted_once_more_after_pd_was_asked(self) -> None:
+        ctx = context(ours(), store=make_store(), evict=True)
+        await run(ctx)
+        ctx.leaders_leaving = True
+        assert not ctx.eviction().over
+        result = await evict_leader.evict_leader(ctx)
+        assert (result.status, result.after) == (Status.RETRY, ctx.settings.pd_poll_busy)
+        ctx.pd.look()
+        assert ctx.eviction().over
+        assert (await evict_leader.evict_leader(ctx)).status is Status.COMPLETE
+
+
 class TestNothingToBegin:
     @pytest.mark.parametrize("reason", ["Evicting", "Evicted"])
     async def test_where_pd_evicts_already(self, reason: str) -> None:

@@ -97,7 +97,9 @@ async def _evict(ctx: TiKVContext, pd: PDHandle, store: Store) -> Result:
     if store.leader_count == 0 and not begins:
         ctx.observe(LEADERS_EVICTED, True, EVICTED_BY_OTHER if others else EVICTED, "all leaders are evicted")
         if pd.awaits_eviction(store.id):  # it was counted before pd was asked to evict
-            return retry(ctx.settings.pd_poll_busy, "all leaders are evicted, as far as pd is known; it is asked once more")
+            return retry(
+                ctx.settings.pd_poll_busy, "all leaders are evicted, as far as pd is known; it is asked once more"
+            )
         return complete("all leaders are evicted")
     given_up = (
         f", not waited for any longer after {ctx.settings.eviction_timeout:g}s" if ctx.eviction().timed_out else ""

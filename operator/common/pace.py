@@ -63,6 +63,9 @@ _DECISIVE: Final = frozenset(
     {"collision_count", "current_revision", "observed_cluster_generation", "observed_generation", "update_revision"}
 )
 
+_TICK: Final = 0.001
+"""Seconds. A timer may fire so much early, by rounding alone, and a rest that is shorter would be waited for in a circle."""
+
 OF_INSTANCE: Final = WaitedFor(frozenset({READY, SUSPENDED, OFFLINED}), _DECISIVE, Urgency.LATER)
 OF_GROUP: Final = WaitedFor(frozenset({READY, SUSPENDED, SYNCED}), _DECISIVE | {"version"}, Urgency.AT_ONCE)
 OF_CLUSTER: Final = WaitedFor(frozenset({READY, SUSPENDED, SYNCED}), _DECISIVE | {"id", "pd"}, Urgency.AT_ONCE)
@@ -144,7 +147,7 @@ class StatusPace:
             due = min(due, known.soon_since + self._soon)
         else:
             known.soon_since = None  # what was to be written soon has become untrue
-        return max(0.0, due - now)
+        return due - now if due - now > _TICK else 0.0
 
     def settled(self, key: ObjectKey) -> None:
         """Note that nothing of the object is kept back any more: it is written, has become untrue, or the object is gone."""

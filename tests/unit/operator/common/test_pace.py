@@ -150,6 +150,11 @@ class TestPace:
         pace.settled(KEY)
         assert pace.left(KEY, Urgency.SOON, 5.0) == 2.0
 
+    def test_a_look_that_comes_a_moment_early_does_not_come_in_vain(self) -> None:
+        pace = StatusPace(2.0, 10.0)
+        pace.left(KEY, Urgency.SOON, 3600.1)
+        assert pace.left(KEY, Urgency.SOON, 3602.1 - 1e-12) == 0.0
+
     def test_each_object_has_its_own_time(self) -> None:
         pace = StatusPace(2.0, 10.0)
         pace.left(KEY, Urgency.SOON, 0.0)

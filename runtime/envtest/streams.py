@@ -15,6 +15,8 @@ from controller_runtime.envtest.attributes import Attributes
 __all__ = ["BOOKMARK_EVERY", "ConnectionDropped", "OpenWatch", "OpenWatches"]
 
 BOOKMARK_EVERY: Final = 60.0
+_EARLY: Final = 1e-5
+"""Seconds. A loop's timer may fire so much before its time: what is due by then is due, or it would be waited for in a circle."""
 
 
 class ConnectionDropped(Exception):
@@ -63,7 +65,7 @@ class OpenWatch:
                 return lines
             if lines:
                 return lines
-            now = loop.time()
+            now = loop.time() + _EARLY
             bookmarks = self._bookmarks and not self._held
             if now >= self._deadline:
                 self._done = True

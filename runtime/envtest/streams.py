@@ -71,7 +71,7 @@ class OpenWatch:
                 self._done = True
                 return [self._watch.bookmark()] if bookmarks else []
             if bookmarks and now >= self._next_bookmark:
-                self._next_bookmark = now + BOOKMARK_EVERY
+                self._next_bookmark = loop.time() + BOOKMARK_EVERY
                 return [self._watch.bookmark()]
             await self._wait_until(min(self._deadline, self._next_bookmark) if bookmarks else self._deadline)
         if self._dropped:

@@ -15,8 +15,6 @@ from controller_runtime.envtest.attributes import Attributes
 __all__ = ["BOOKMARK_EVERY", "ConnectionDropped", "OpenWatch", "OpenWatches"]
 
 BOOKMARK_EVERY: Final = 60.0
-_EARLY: Final = 1e-5
-"""Seconds. A loop's timer may fire so much before its time: what is due by then is due, or it would be waited for in a circle."""
 
 
 class ConnectionDropped(Exception):
@@ -65,13 +63,13 @@ class OpenWatch:
                 return lines
             if lines:
                 return lines
-            now = loop.time() + _EARLY
+            now = loop.time()
             bookmarks = self._bookmarks and not self._held
             if now >= self._deadline:
                 self._done = True
                 return [self._watch.bookmark()] if bookmarks else []
             if bookmarks and now >= self._next_bookmark:
-                self._next_bookmark = loop.time() + BOOKMARK_EVERY
+                self._next_bookmark = now + BOOKMARK_EVERY
                 return [self._watch.bookmark()]
             await self._wait_until(min(self._deadline, self._next_bookmark) if bookmarks else self._deadline)
         if self._dropped:

@@ -34,6 +34,7 @@ class _JumpingSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if ready or timeout == 0:
+            self.loop.catch_up()
             return ready
         if timeout is None:
             ready = super().select(self.patience)
@@ -42,12 +43,19 @@ class _JumpingSelector(selectors.DefaultSelector):
                 raise Deadlock(msg)
             return ready
         self.loop.advance(timeout)
+        self.loop.catch_up()
         return ready
 
 
 @final
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """See the module docstring. `time()` starts at 0."""
+    """See the module docstring. `time()` starts at 0.
+
+    Whatever a deadline wakes finds that its time has come. Deadlines that differ by less than the loop's resolution fire
+    together: without a step to the last of them, code that looks at the time again would wait for its moment in a circle.
+    """
+
+    _scheduled: list[asyncio.TimerHandle]  # of the base class: a heap
 
     virtual_time: Final = True
     """Tells `controller_runtime.clock.timer` that no other clock shows how long something takes here."""
@@ -65,6 +73,19 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def advance(self, seconds: float) -> None:
         """Let `seconds` pass; deadlines that are due fire in the loop's next turn."""
         self._virtual_now += seconds
+
+    def catch_up(self) -> None:
+        """Step to the last of the deadlines that are about to fire."""
+        before = None
+        while before != self._virtual_now:  # each step may bring the next deadline within reach
+            before = self._virtual_now
+            soon = before + self._clock_resolution
+            places = [0]
+            while places:
+                place = places.pop()
+                if place < len(self._scheduled) and self._scheduled[place].when() < soon:
+                    self._virtual_now = max(self._virtual_now, self._scheduled[place].when())
+                    places += (2 * place + 1, 2 * place + 2)  # it is a heap: nothing below an entry is earlier
 
 
 def run_virtual(main: Coroutine[Any, Any, T], *, seed: int | None = None) -> T:

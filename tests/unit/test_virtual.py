@@ -32,6 +32,19 @@ async def test_deadlines_fire_in_order() -> None:
     assert seen == ["soon", "between", "late"]
 
 
+async def test_what_a_deadline_wakes_finds_that_its_time_has_come() -> None:
+    """Deadlines this near to each other fire together, also those that rounding has made a little later than the jump."""
+    loop = asyncio.get_running_loop()
+    late: list[float] = []
+    deadlines = [3600.1 + part * 3e-7 for part in range(12)]
+    for deadline in deadlines:
+        loop.call_at(deadline, lambda deadline=deadline: late.append(loop.time() - deadline))
+    await asyncio.sleep(3601)
+    assert len(late) == 12
+    assert min(late) >= 0.0
+    assert max(late) < 1e-4
+
+
 def test_waiting_for_nothing_is_a_deadlock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller_runtime.envtest.virtual._JumpingSelector.patience", 0.01)
 

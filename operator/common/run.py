@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from controller_runtime.api import Object, ObjectKey
-from controller_runtime.client import Client
+from controller_runtime.client import Client, ClientError
 from controller_runtime.clock import Clock
 from controller_runtime.reconcile import EventRecorder, Logger
+from controller_runtime.task import Result
+from tikv_operator.common.conditions import SYNCED, find_condition, set_condition
 from tikv_operator.common.pace import StatusPace, Urgency, WaitedFor, persisted_status, urgency
 from tikv_operator.common.settings import Settings
 
-__all__ = ["RunContext", "Said"]
+__all__ = ["RunContext", "Said", "failure"]
 
 O = TypeVar("O", bound=Object)  # noqa: E741 (an object's kind)
 
@@ -62,9 +64,30 @@ class RunContext(Generic[O]):
             raise AssertionError(msg)
         return self.found
 
+    @property
+    def status(self) -> Any:
+        """The status that the run has worked out so far, to be changed in place. Each kind of context has its own."""
+        raise NotImplementedError
+
+    def observe(self, type: str, status: str | bool, reason: str, message: str) -> None:  # noqa: A002 (the field's name)
+        """Set a condition of the object, as of its generation now."""
+        generation, now = self.present().metadata.generation, self.clock.now()
+        set_condition(self.status.conditions, type, status, reason, message, generation=generation, now=now)
+
     def say(self, reason: str, message: str, *, warning: bool = False) -> None:
         """Write an Event along with the status."""
         self.said.append(Said(reason, message, warning))
+
+    def say_once(self, type: str, reason: str, message: str, *, event: str = "", warning: bool = True) -> None:  # noqa: A002
+        """Write an Event along with the status when something appears or changes, not each time it is seen again.
+
+        Args:
+            type: of the condition that is about to get this message.
+            event: what the Event says, if it isn't the message.
+        """
+        known = find_condition(self.status.conditions, type)
+        if known is None or known.message != message:
+            self.say(reason, event or message, warning=warning)
 
     async def report(self) -> float:
         """Write the status, if it differs from the persisted one and it is time to.
@@ -96,3 +119,15 @@ class RunContext(Generic[O]):
             tell = self.events.warning if event.warning else self.events.normal
             tell(self.found, event.reason, event.message)
         self.said.clear()
+
+
+async def failure(ctx: RunContext[Any], failed_task: str, result: Result) -> None:
+    """Persist why a run failed, unless it is what passes by itself (an API server that is away, a conflict)."""
+    error = result.error
+    passes = error is None or (isinstance(error, ClientError) and error.retryable)
+    if ctx.found is None or passes:
+        return
+    message = f"{failed_task}: {result.message}"
+    ctx.say_once(SYNCED, "ReconcileFailed", message)
+    ctx.observe(SYNCED, False, "ReconcileFailed", message)
+    await ctx.write_status()

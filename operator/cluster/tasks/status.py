@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from controller_runtime.client import ClientError
 from controller_runtime.task import Result, complete, retry, task
 from tikv_operator.api import ComponentStatus
 from tikv_operator.cluster.tasks.state import (
@@ -12,16 +11,10 @@ from tikv_operator.cluster.tasks.state import (
     pd_is_lost,
     pd_of_another_cluster,
 )
-from tikv_operator.common.conditions import (
-    READY,
-    SUSPENDED,
-    SYNCED,
-    find_condition,
-    remove_condition,
-    set_condition,
-)
+from tikv_operator.common.conditions import READY, SUSPENDED, SYNCED, remove_condition
 from tikv_operator.common.instances import cond_true_for_cluster
 from tikv_operator.common.membership import GROUP_KINDS
+from tikv_operator.common.run import failure
 from tikv_operator.updater.budget import invalid_budgets
 
 __all__ = ["components", "conditions", "failure", "write"]
@@ -47,18 +40,18 @@ async def components(ctx: ClusterContext) -> Result:
 async def conditions(ctx: ClusterContext) -> Result:
     """Say what can be said of the Cluster as a whole. A group counts only for the Cluster's current generation."""
     if is_deleting(ctx):
-        _set(ctx, PROGRESSING, True, "ClusterDeletion", "Cluster is being deleted")
+        ctx.observe(PROGRESSING, True, "ClusterDeletion", "Cluster is being deleted")
     else:
-        _set(ctx, PROGRESSING, True, "ClusterCreation", "Cluster is being created")
+        ctx.observe(PROGRESSING, True, "ClusterCreation", "Cluster is being created")
     _set_available(ctx)
     _set_over_groups(ctx, READY, "ClusterReady")
     _set_over_groups(ctx, SYNCED, "ClusterSynced")
     if not is_suspending(ctx):
-        _set(ctx, SUSPENDED, False, "ClusterSuspend", "Cluster is not suspended")
+        ctx.observe(SUSPENDED, False, "ClusterSuspend", "Cluster is not suspended")
     elif _lacking(ctx, SUSPENDED):
-        _set(ctx, SUSPENDED, False, "ClusterSuspend", "Cluster is suspending")
+        ctx.observe(SUSPENDED, False, "ClusterSuspend", "Cluster is suspending")
     else:
-        _set(ctx, SUSPENDED, True, "ClusterSuspend", "Cluster is suspended")
+        ctx.observe(SUSPENDED, True, "ClusterSuspend", "Cluster is suspended")
     _keep_budget_invalid(ctx)
     return complete("set the conditions")
 
@@ -74,60 +67,39 @@ async def write(ctx: ClusterContext) -> Result:
     return complete("unchanged" if ctx.cluster.metadata.resource_version == before else "updated status")
 
 
-async def failure(ctx: ClusterContext, failed_task: str, result: Result) -> None:
-    """Persist why a run failed, unless it is what passes by itself (an API server that is away, a conflict)."""
-    error = result.error
-    passes = error is None or (isinstance(error, ClientError) and error.retryable)
-    if ctx.found is None or passes:
-        return
-    message = f"{failed_task}: {result.message}"
-    known = find_condition(ctx.status.conditions, SYNCED)
-    if known is None or known.message != message:
-        ctx.say("ReconcileFailed", message, warning=True)
-    _set(ctx, SYNCED, False, "ReconcileFailed", message)
-    await ctx.write_status()
-
-
 def _set_available(ctx: ClusterContext) -> None:
     """A cluster is available if its TiDBs are, and of those nothing is known here; without PD it certainly isn't."""
     message = "Cluster is not available"
     if other := pd_of_another_cluster(ctx):
         message = f"{message}: PD at {ctx.status.pd} answers for cluster {other}, not for {ctx.status.id}"
-        _warn_once(ctx, message, "PDOfAnotherCluster", f"{message}; nothing that it says of stores is believed")
+        event = f"{message}; nothing that it says of stores is believed"
+        ctx.say_once(AVAILABLE, "PDOfAnotherCluster", message, event=event)
     elif pd_is_lost(ctx) and ctx.pd is not None:
         message = f"{message}: PD at {ctx.status.pd} does not answer"
-        _warn_once(ctx, message, "PDUnreachable", f"PD at {ctx.status.pd} does not answer: {ctx.pd.error}")
-    _set(ctx, AVAILABLE, False, "ClusterAvailable", message)
-
-
-def _warn_once(ctx: ClusterContext, message: str, reason: str, event: str) -> None:
-    """Warn when the trouble appears or changes, not each time it is seen again."""
-    known = find_condition(ctx.status.conditions, AVAILABLE)
-    if known is None or known.message != message:
-        ctx.say(reason, event, warning=True)
+        event = f"PD at {ctx.status.pd} does not answer: {ctx.pd.error}"
+        ctx.say_once(AVAILABLE, "PDUnreachable", message, event=event)
+    ctx.observe(AVAILABLE, False, "ClusterAvailable", message)
 
 
 def _keep_budget_invalid(ctx: ClusterContext) -> None:
     """Keep the condition that is there only while an annotation about the budget is not heeded."""
     message = invalid_budgets(ctx.cluster.metadata.annotations)
-    known = find_condition(ctx.status.conditions, BUDGET_INVALID)
     if not message:
         remove_condition(ctx.status.conditions, BUDGET_INVALID)
         return
-    if known is None or known.message != message:
-        ctx.say("AnnotationInvalid", message, warning=True)
-    _set(ctx, BUDGET_INVALID, True, "AnnotationInvalid", message)
+    ctx.say_once(BUDGET_INVALID, "AnnotationInvalid", message)
+    ctx.observe(BUDGET_INVALID, True, "AnnotationInvalid", message)
 
 
 def _set_over_groups(ctx: ClusterContext, type: str, reason: str) -> None:  # noqa: A002
     lacking = _lacking(ctx, type)
     if not ctx.groups:
-        _set(ctx, type, False, reason, "No Groups are currently observed by the controller cache")
+        ctx.observe(type, False, reason, "No Groups are currently observed by the controller cache")
     elif lacking:
         message = f"Groups not satisfying {type} for the current Cluster generation: {', '.join(lacking)}"
-        _set(ctx, type, False, reason, message)
+        ctx.observe(type, False, reason, message)
     else:
-        _set(ctx, type, True, reason, f"All Groups have {type}=True for the current Cluster generation")
+        ctx.observe(type, True, reason, f"All Groups have {type}=True for the current Cluster generation")
 
 
 def _lacking(ctx: ClusterContext, type: str) -> list[str]:  # noqa: A002
@@ -137,15 +109,3 @@ def _lacking(ctx: ClusterContext, type: str) -> list[str]:  # noqa: A002
         for group in ctx.groups
         if not cond_true_for_cluster(group, type, generation)
     ]
-
-
-def _set(ctx: ClusterContext, type: str, status: bool, reason: str, message: str) -> None:  # noqa: A002
-    set_condition(
-        ctx.status.conditions,
-        type,
-        status,
-        reason,
-        message,
-        generation=ctx.cluster.metadata.generation,
-        now=ctx.clock.now(),
-    )

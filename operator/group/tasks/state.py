@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 from tikv_operator.api import Cluster, GroupStatus, PDGroup, PDGroupStatus, TiKVGroupStatus
-from tikv_operator.common.conditions import set_condition
 from tikv_operator.common.instances import Group, Instance
 from tikv_operator.common.pace import OF_GROUP, WaitedFor
 from tikv_operator.common.run import RunContext
@@ -90,11 +89,6 @@ class GroupContext(RunContext[G], Generic[G, I]):
             else:
                 group.status = TiKVGroupStatus()
         return group.status
-
-    def observe(self, type: str, status: bool, reason: str, message: str) -> None:  # noqa: A002 (the field's name)
-        """Set a condition of the group, as of its generation now."""
-        generation, now = self.group.metadata.generation, self.clock.now()
-        set_condition(self.status.conditions, type, status, reason, message, generation=generation, now=now)
 
     @property
     def cluster_generation(self) -> int:

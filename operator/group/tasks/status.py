@@ -6,10 +6,10 @@ Conditions and counts are about the instances as the run began. A condition whos
 from __future__ import annotations
 
 from controller_runtime.api import selector
-from controller_runtime.client import ClientError
 from controller_runtime.task import Result, complete, retry, task, wait
 from tikv_operator.common.conditions import READY, SUSPENDED, SYNCED, TRUE, condition_is, find_condition
 from tikv_operator.common.instances import cond_true_for_cluster, is_ready
+from tikv_operator.common.run import failure
 from tikv_operator.group import summary
 from tikv_operator.group.build import group_labels
 from tikv_operator.group.tasks.state import AnyGroup, is_suspending
@@ -62,7 +62,7 @@ async def synced(ctx: AnyGroup) -> Result:
     detail = ctx.waiting_for or ctx.queued_for or summary.not_synced(ctx.instances, revision, wanted)
     message = f"not all instances are up to date: {detail}"
     if ctx.waiting_for:
-        _warn_once(ctx, SYNCED, ctx.held_back, message)
+        ctx.say_once(SYNCED, ctx.held_back, message)
     _set(ctx, SYNCED, False, "NotAllInstancesUpToDate", message)
     return complete(f"not synced: {detail}")
 
@@ -106,23 +106,9 @@ async def write(ctx: AnyGroup) -> Result:
 async def cluster_missing(ctx: AnyGroup) -> Result:
     """Say that the group waits for a Cluster that does not exist."""
     message = f"cluster {ctx.group.spec.cluster.name} does not exist"
-    _warn_once(ctx, SYNCED, "ClusterNotFound", message)
+    ctx.say_once(SYNCED, "ClusterNotFound", message)
     _set(ctx, SYNCED, False, "ClusterNotFound", message)
     return wait(f"wait until {message.replace('does not exist', 'exists')}")
-
-
-async def failure(ctx: AnyGroup, failed_task: str, result: Result) -> None:
-    """Persist why a run failed, unless it is what passes by itself (an API server that is away, a conflict)."""
-    if ctx.found is None or not _needs_somebody(result.error):
-        return
-    message = f"{failed_task}: {result.message}"
-    _warn_once(ctx, SYNCED, "ReconcileFailed", message)
-    _set(ctx, SYNCED, False, "ReconcileFailed", message)
-    await ctx.write_status()
-
-
-def _needs_somebody(error: BaseException | None) -> bool:
-    return error is not None and not (isinstance(error, ClientError) and error.retryable)
 
 
 def _update_revision(ctx: AnyGroup) -> str:
@@ -148,10 +134,3 @@ def _set(ctx: AnyGroup, type: str, status: bool, reason: str, message: str) -> N
     ctx.observe(type, status, reason, message)
     if flips and status and _is_news(ctx, type):
         ctx.say(reason, message)
-
-
-def _warn_once(ctx: AnyGroup, type: str, reason: str, message: str) -> None:  # noqa: A002
-    """Warn when a trouble appears or changes, not each time it is seen again."""
-    known = find_condition(ctx.status.conditions, type)
-    if known is None or known.message != message:
-        ctx.say(reason, message, warning=True)

@@ -19,7 +19,6 @@ from tikv_operator.common.conditions import (
     TRUE,
     find_condition,
     remove_condition,
-    set_condition,
 )
 from tikv_operator.common.features import enabled_features
 from tikv_operator.common.instances import Instance
@@ -204,7 +203,7 @@ class InstanceContext(RunContext[I], Generic[I]):
         conditions = self.status.conditions
         before = find_condition(conditions, type)
         old_status, old_reason = ("", "") if before is None else (before.status, before.reason)
-        set_condition(conditions, type, status, reason, message, generation=self.generation, now=self.now)
+        RunContext.observe(self, type, status, reason, message)
         new = find_condition(conditions, type)
         news = self.news(
             type,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from controller_runtime.task import Result, complete, task, wait
-from tikv_operator.common.conditions import READY, SYNCED, TRUE, condition_is, find_condition
+from tikv_operator.common.conditions import READY, SYNCED, TRUE, condition_is
 from tikv_operator.pdgroup.tasks.state import MS, PDGroupContext, mode_is_unsupported
 
 __all__ = ["MODE_SWITCHING", "mode"]
@@ -19,9 +19,7 @@ async def mode(ctx: PDGroupContext) -> Result:
     if mode_is_unsupported(ctx):
         message = "mode ms (PD as microservices) is not supported by this operator: PD instances stay what they are"
         ctx.held = ctx.waiting_for = message
-        known = find_condition(ctx.status.conditions, MODE_SWITCHING)
-        if known is None or known.reason != "ModeNotSupported":
-            ctx.say("ModeNotSupported", message, warning=True)
+        ctx.say_once(MODE_SWITCHING, "ModeNotSupported", message)
         ctx.observe(MODE_SWITCHING, True, "ModeNotSupported", message)
         return wait(message)
     if _has_arrived(ctx):

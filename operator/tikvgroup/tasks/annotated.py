@@ -30,6 +30,5 @@ def _keep(ctx: TiKVGroupContext, type: str, reason: str, message: str, *, warnin
         if remove_condition(conditions, type):
             ctx.say(f"{type}Ended", f"no longer: {known.message}" if known is not None else "")
         return
-    if known is None or known.message != message:
-        ctx.say(reason, message, warning=warning)
+    ctx.say_once(type, reason, message, warning=warning)
     ctx.observe(type, True, reason, message)

@@ -32,9 +32,11 @@ from tikv_operator.volume.modifier import (
     ParameterInvalid,
     Parameters,
     capacity_of,
+    check_sizes,
     gibibytes,
     handle_of,
     one_line,
+    refusal_of,
 )
 
 __all__ = [
@@ -178,12 +180,7 @@ def judge(wanted: Wanted, state: str, actual: Actual, last: Modification | None,
     if state not in _STEADY:
         msg = f"volume {name} is {state}"
         raise ModificationPending(msg)
-    if actual.size > wanted.size:
-        msg = f"volume {name} has {actual.size}Gi, and cannot shrink to {wanted.size}Gi"
-        raise ModificationRefused(msg)
-    if actual.size < known:
-        msg = f"AWS says that volume {name} has {actual.size}Gi, Kubernetes that it has {known}Gi: it is left alone"
-        raise ModificationRefused(msg)
+    check_sizes("AWS", f"volume {name}", actual.size, wanted.size, known=known)
     return Change(wanted.request())
 
 
@@ -217,11 +214,7 @@ class EBSVolumes:
         self._timeout = timeout
 
     def refusal(self, volume: PersistentVolume, size: str, target: StorageClass) -> str:
-        try:
-            wanted_volume(volume, size, target)
-        except ParameterInvalid as error:
-            return str(error)
-        return ""
+        return refusal_of(wanted_volume, volume, size, target)
 
     async def modify(self, volume: PersistentVolume, size: str, target: StorageClass) -> str:
         from botocore.exceptions import BotoCoreError, ClientError

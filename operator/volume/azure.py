@@ -33,9 +33,11 @@ from tikv_operator.volume.modifier import (
     ParameterInvalid,
     Parameters,
     capacity_of,
+    check_sizes,
     gibibytes,
     handle_of,
     one_line,
+    refusal_of,
 )
 
 __all__ = [
@@ -209,12 +211,7 @@ def judge(wanted: Wanted, actual: Actual, *, known: int) -> Change | str:
         return f"disk {name} is {actual.state or 'in an unknown state'}"
     if actual.has(wanted):
         return ""
-    if actual.size > wanted.size:
-        msg = f"disk {name} has {actual.size}Gi, and cannot shrink to {wanted.size}Gi"
-        raise ModificationRefused(msg)
-    if actual.size < known:
-        msg = f"Azure says that disk {name} has {actual.size}Gi, Kubernetes that it has {known}Gi: it is left alone"
-        raise ModificationRefused(msg)
+    check_sizes("Azure", f"disk {name}", actual.size, wanted.size, known=known)
     return Change(wanted.request())
 
 
@@ -251,11 +248,7 @@ class AzureDisks:
         self._timeout = timeout
 
     def refusal(self, volume: PersistentVolume, size: str, target: StorageClass) -> str:
-        try:
-            wanted_disk(volume, size, target)
-        except ParameterInvalid as error:
-            return str(error)
-        return ""
+        return refusal_of(wanted_disk, volume, size, target)
 
     async def modify(self, volume: PersistentVolume, size: str, target: StorageClass) -> str:
         from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError

@@ -7,7 +7,7 @@ volume contradicts, and an error's text is one line of bounded length without a 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Protocol
 
@@ -24,9 +24,11 @@ __all__ = [
     "Parameters",
     "VolumeModifier",
     "capacity_of",
+    "check_sizes",
     "gibibytes",
     "handle_of",
     "one_line",
+    "refusal_of",
 ]
 
 _GIB: Final = 1 << 30
@@ -140,6 +142,39 @@ def capacity_of(volume: PersistentVolume) -> int:
     """Return what Kubernetes takes the volume to have, in gibibytes; 0 if it doesn't say."""
     capacity = (volume.spec.capacity if volume.spec is not None else None) or {}
     return gibibytes(capacity.get("storage", "0"))
+
+
+def check_sizes(cloud: str, what: str, actual: int, wanted: int, *, known: int) -> None:
+    """Check that a volume may be brought from one size to another; all in gibibytes.
+
+    Args:
+        what: names the volume.
+        actual: what its cloud says that it has.
+        known: what Kubernetes takes it to have.
+
+    Raises:
+        ModificationRefused: it would shrink, or is smaller than Kubernetes thinks.
+    """
+    if actual > wanted:
+        msg = f"{what} has {actual}Gi, and cannot shrink to {wanted}Gi"
+        raise ModificationRefused(msg)
+    if actual < known:
+        msg = f"{cloud} says that {what} has {actual}Gi, Kubernetes that it has {known}Gi: it is left alone"
+        raise ModificationRefused(msg)
+
+
+def refusal_of(
+    read: Callable[[PersistentVolume, str, StorageClass], object],
+    volume: PersistentVolume,
+    size: str,
+    target: StorageClass,
+) -> str:
+    """Return why a wish can't be carried out, as far as that shows when it is read; empty if it can."""
+    try:
+        read(volume, size, target)
+    except ParameterInvalid as error:
+        return str(error)
+    return ""
 
 
 def handle_of(volume: PersistentVolume) -> str:

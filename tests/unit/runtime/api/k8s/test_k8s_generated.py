@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -25,20 +23,13 @@ from controller_runtime.api.k8s import (
     ServicePort,
     ServiceSpec,
 )
-
-REPOSITORY = Path(__file__).parents[5]
+from helpers.generators import loaded
 
 
 @pytest.fixture
 def generator() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("generate_k8s", REPOSITORY / "hack" / "generate_k8s.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+    with loaded("generate_k8s") as module:
+        yield module
 
 
 def test_committed_files_are_what_the_generator_makes(generator: ModuleType) -> None:

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[5]
+from helpers.generators import loaded
+
 PREFIX = "io.k8s.api.core.v1"
 
 
 @pytest.fixture
 def generator() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("generate_schemas", REPOSITORY / "hack" / "generate_schemas.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+    with loaded("generate_schemas") as module:
+        yield module
 
 
 def reference(name: str, **beside: Any) -> dict[str, Any]:
